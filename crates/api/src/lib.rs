@@ -1,0 +1,1 @@
+//! Kibana- and Elasticsearch-compatible REST, authentication, UI bundle.

@@ -1,0 +1,1 @@
+//! Connectors as data and their interpreter; requests and responses as pure functions.

@@ -1,0 +1,1 @@
+//! The shell: inputs, detection loop, executor, timers, transports, recovery.

@@ -1,0 +1,1 @@
+//! Events: raw bytes with a lazy parse, field paths, ECS names, decoders.

@@ -1,0 +1,1 @@
+//! Query languages: KQL, Lucene, EQL and the Elasticsearch query DSL; text to tree to evaluator.

@@ -1,0 +1,1 @@
+//! A LiquidJS-compatible template engine.

@@ -1,0 +1,1 @@
+//! Detection rules: loading, matchers, the dispatcher.

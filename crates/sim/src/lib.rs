@@ -1,0 +1,1 @@
+//! Simulation: a seeded world with a virtual clock, crash points and named invariants.

@@ -1,0 +1,1 @@
+//! Foundations that std might have had: values, time, ids, spans, diagnostics, bounded collections.

@@ -1,0 +1,1 @@
+//! The state store: SQLite behind one set of functions.

@@ -1,0 +1,1 @@
+//! Alert and case life cycles, approvals, settlements: pure transitions.

@@ -1,0 +1,2 @@
+//! The binary: configuration and command line.
+fn main() {}

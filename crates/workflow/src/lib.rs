@@ -1,0 +1,1 @@
+//! Workflow YAML to graph, diagnostics, step types, and the execution state machine.

@@ -1,0 +1,2 @@
+//! Automation: tidy, codegen, conformance, benchmarks, acceptance.
+fn main() {}
