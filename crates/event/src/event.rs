@@ -3,6 +3,7 @@
 //! Invariants: fields are found in nested and in dotted spelling; arrays are flattened; a body that is not a JSON object is `Error`.
 //! Not here: other formats (`decoders`).
 
+use crate::flat::Flat;
 use crate::path::FieldPath;
 use bytes::Bytes;
 use std::sync::{Arc, OnceLock};
@@ -56,89 +57,60 @@ pub struct Event {
     pub meta: Meta,
     /// The bytes as they came, a JSON object.
     pub raw: Bytes,
-    doc: OnceLock<Result<Value, Error>>,
+    flat: OnceLock<Result<Flat, Error>>,
 }
 
 impl Event {
     /// Wraps bytes without looking at them.
     pub const fn new(meta: Meta, raw: Bytes) -> Self {
-        Self { meta, raw, doc: OnceLock::new() }
+        Self { meta, raw, flat: OnceLock::new() }
     }
 
-    fn doc(&self) -> Result<&Value, &Error> {
-        self.doc
-            .get_or_init(|| match stdx::json::parse_slice(&self.raw) {
-                Ok(v @ Value::Object(_)) => Ok(v),
-                Ok(other) => Err(Error::NotObject(other.type_name())),
-                Err(e) => Err(Error::Json(e.to_string())),
-            })
-            .as_ref()
+    fn flat(&self) -> Result<&Flat, &Error> {
+        self.flat.get_or_init(|| Flat::parse(&self.raw)).as_ref()
     }
 
     /// Parses now if that has not happened; the error is the reason why no rule can see this event.
     pub fn check(&self) -> Result<(), &Error> {
-        self.doc().map(|_| ())
+        self.flat().map(|_| ())
     }
 
     /// The document as a value; `Null` when it does not parse. Made once, when an alert is raised.
     pub fn to_value(&self) -> Value {
-        self.doc().cloned().unwrap_or_default()
+        if self.check().is_err() {
+            return Value::Null;
+        }
+        stdx::json::parse_slice(&self.raw).unwrap_or_default()
     }
 
     /// True when `test` holds for any leaf under `path` (arrays flattened, nested and dotted spelling, objects skipped).
     pub fn any(&self, path: &FieldPath, mut test: impl FnMut(Scalar<'_>) -> bool) -> bool {
-        fn leaf(value: &Value, test: &mut dyn FnMut(Scalar<'_>) -> bool) -> bool {
-            match value {
-                Value::Null => test(Scalar::Null),
-                Value::Bool(b) => test(Scalar::Bool(*b)),
-                Value::Int(i) => test(Scalar::Int(*i)),
-                Value::Float(f) => test(Scalar::Float(*f)),
-                Value::Time(t) => test(Scalar::Str(&t.iso())),
-                Value::Str(s) => test(Scalar::Str(s)),
-                Value::Array(a) => a.iter().any(|v| leaf(v, test)),
-                Value::Object(_) => false,
-            }
-        }
-        fn walk(value: &Value, rest: &str, test: &mut dyn FnMut(Scalar<'_>) -> bool) -> bool {
-            match value {
-                Value::Array(a) => a.iter().any(|v| walk(v, rest, test)),
-                Value::Object(o) => {
-                    if o.get(rest).is_some_and(|v| leaf(v, test)) {
-                        return true;
-                    }
-                    rest.match_indices('.')
-                        .any(|(at, _)| o.get(&rest[..at]).is_some_and(|v| walk(v, &rest[at + 1..], test)))
-                }
-                _ => false,
-            }
-        }
-        self.doc().is_ok_and(|doc| walk(doc, &path.text, &mut test))
+        self.flat().is_ok_and(|flat| flat.any(path, &mut test))
     }
 
     /// True when any leaf under `path`, or below it where `path` names an object, is there and not null.
     pub fn exists(&self, path: &FieldPath) -> bool {
-        fn some(value: &Value) -> bool {
-            match value {
-                Value::Null => false,
-                Value::Array(a) => a.iter().any(some),
-                Value::Object(o) => o.iter().any(|(_, v)| some(v)),
-                _ => true,
+        self.flat().is_ok_and(|flat| flat.exists(path))
+    }
+
+    /// Every leaf with its dotted path, in document order; empty when the document does not parse.
+    pub fn leaves(&self) -> impl Iterator<Item = (&str, Scalar<'_>)> {
+        self.flat().into_iter().flat_map(Flat::leaves)
+    }
+
+    /// The first text under `path`, shared as an owned string.
+    pub fn text(&self, path: &FieldPath) -> Option<String> {
+        let mut found = None;
+        self.any(path, |s| match s {
+            Scalar::Str(t) => {
+                found = Some(t.to_owned());
+                true
             }
-        }
-        self.doc().is_ok_and(|doc| {
-            fn walk(value: &Value, rest: &str) -> bool {
-                match value {
-                    Value::Array(a) => a.iter().any(|v| walk(v, rest)),
-                    Value::Object(o) => {
-                        o.get(rest).is_some_and(some)
-                            || rest
-                                .match_indices('.')
-                                .any(|(at, _)| o.get(&rest[..at]).is_some_and(|v| walk(v, &rest[at + 1..])))
-                    }
-                    _ => false,
-                }
-            }
-            walk(doc, &path.text)
-        })
+            _ => false,
+        });
+        found
     }
 }
+
+#[cfg(test)]
+mod tests;
