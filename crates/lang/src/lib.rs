@@ -6,9 +6,12 @@
 
 pub mod analysis;
 pub mod date;
+pub mod dsl;
+pub mod lucene;
 pub mod net;
 pub mod pattern;
 pub mod predicate;
+mod typed;
 
 pub mod types;
 

@@ -9,6 +9,7 @@ mod wildcard;
 
 pub use regex::{Pattern, REGEX_BYTES_MAX};
 pub use wildcard::{Part, Shape, Wildcard};
+pub(crate) use wildcard::{escape_parts, parts, push_text};
 
 use std::borrow::Cow;
 use std::cmp::Ordering;

@@ -208,4 +208,4 @@ fn merge_equalities(parts: Vec<Predicate>) -> Vec<Predicate> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -32,6 +32,11 @@ pub trait FieldTypes {
     /// The type of exactly this dotted name; `None` when nothing is known.
     fn field_type(&self, field: &str) -> Option<FieldType>;
 
+    /// Fields whose type is known by name, for name patterns; may be empty.
+    fn known(&self) -> &[(&str, FieldType)] {
+        &[]
+    }
+
     /// The path to read and the type to compare with; follows sub-fields (`.text`, `.caseless`, `.keyword`).
     fn resolve<'a>(&self, field: &'a str) -> (&'a str, FieldType) {
         if let Some(known) = self.field_type(field) {
@@ -54,6 +59,10 @@ pub trait FieldTypes {
 pub struct Ecs;
 
 impl FieldTypes for Ecs {
+    fn known(&self) -> &[(&str, FieldType)] {
+        FIELDS
+    }
+
     fn field_type(&self, field: &str) -> Option<FieldType> {
         if let Ok(at) = FIELDS.binary_search_by(|(name, _)| (*name).cmp(field)) {
             return Some(FIELDS[at].1);
@@ -68,6 +77,8 @@ impl FieldTypes for Ecs {
             | "id" | "entity_id" | "args" | "path" | "hash" | "md5" | "sha1" | "sha256" | "extension" | "directory" => {
                 Some(FieldType::Keyword)
             }
+            _ if last.ends_with("_ip") => Some(FieldType::Ip),
+            _ if last.ends_with("_timestamp") => Some(FieldType::Date),
             _ => None,
         }
     }

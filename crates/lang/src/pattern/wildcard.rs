@@ -152,6 +152,34 @@ pub(crate) fn parts(text: &str, escapes: bool) -> Vec<Part> {
     out
 }
 
+/// Appends a character to the text at the end of `parts`.
+pub(crate) fn push_text(parts: &mut Vec<Part>, c: char) {
+    match parts.last_mut() {
+        Some(Part::Text(t)) => t.push(c),
+        _ => parts.push(Part::Text(c.into())),
+    }
+}
+
+/// The text that [`parts`] with escapes reads back.
+pub(crate) fn escape_parts(parts: &[Part]) -> String {
+    let mut out = String::new();
+    for part in parts {
+        match part {
+            Part::Any => out.push('*'),
+            Part::One => out.push('?'),
+            Part::Text(t) => {
+                for c in t.chars() {
+                    if matches!(c, '*' | '?' | '\\') {
+                        out.push('\\');
+                    }
+                    out.push(c);
+                }
+            }
+        }
+    }
+    out
+}
+
 fn shape(parts: &[Part], case: Case) -> Shape {
     let mut segments: Vec<Vec<Option<String>>> = vec![Vec::new()];
     for part in parts {

@@ -25,10 +25,14 @@ pub trait Source {
 
 impl Source for Event {
     fn any(&self, path: &FieldPath, test: &mut dyn FnMut(Scalar<'_>) -> bool) -> bool {
-        Self::any(self, path, test)
+        match &*path.text {
+            "_id" => test(Scalar::Str(&self.meta.id)),
+            "_index" => test(Scalar::Str(&self.meta.index)),
+            _ => Self::any(self, path, test),
+        }
     }
     fn exists(&self, path: &FieldPath) -> bool {
-        Self::exists(self, path)
+        matches!(&*path.text, "_id" | "_index") || Self::exists(self, path)
     }
     fn now(&self) -> Time {
         self.meta.arrival
