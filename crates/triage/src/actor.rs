@@ -31,3 +31,19 @@ impl Actor {
         Self { user: user.into(), channel: channel.into(), execution: None, step: None }
     }
 }
+
+/// The `user` object of Kibana's API: `{username, full_name, email, profile_uid}`.
+pub fn user_object(actor: &Actor) -> stdx::Value {
+    use stdx::Value;
+    Value::object([
+        ("username", Value::from(actor.user.clone())),
+        ("full_name", Value::Null),
+        ("email", Value::Null),
+        ("profile_uid", Value::from(profile_uid(&actor.user))),
+    ])
+}
+
+/// The profile uid of a user name: `u_` and the name.
+pub fn profile_uid(user: &str) -> String {
+    format!("u_{user}")
+}

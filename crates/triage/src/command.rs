@@ -185,6 +185,21 @@ pub enum RefusalKind {
     NotFound,
     /// 409
     Conflict,
+    /// 406: all given values are identical to the current ones.
+    Unchanged,
+}
+
+impl RefusalKind {
+    /// The HTTP status it becomes.
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Invalid => 400,
+            Self::Forbidden => 403,
+            Self::NotFound => 404,
+            Self::Unchanged => 406,
+            Self::Conflict => 409,
+        }
+    }
 }
 
 impl Refusal {

@@ -4,9 +4,15 @@
 //! ran under a question is byte for byte what the hash covers.
 //! Source: `design/engine.md` §2.2, §8.
 
+use crate::actor::Actor;
+use crate::command::{Refusal, RefusalKind};
+use crate::rows::Rows;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use stdx::{Id, Time, Value};
+
+/// Longest comment of a decision in characters.
+pub const COMMENT_CHARS_MAX: usize = 10_000;
 
 /// What kind of row this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,7 +82,8 @@ pub struct Question {
     pub workflow_name: Arc<str>,
     /// Space.
     pub space: Arc<str>,
-    /// Path of the asking step (question) or of the attempt (settlement), as text.
+    /// Question: path of the asking step as text. Settlement: the text of the `EffectKey` whose outcome is unknown
+    /// (`execution/path!call`), from which the writer makes `Command::Settled`.
     pub path: Arc<str>,
     /// Step name.
     pub step: Arc<str>,
@@ -121,4 +128,189 @@ pub enum Verdict {
 /// The hash a question carries: SHA-256 over the canonical JSON of its frozen actions.
 pub fn frozen_hash(actions: &[FrozenAction]) -> String {
     stdx::id::sha256_hex(stdx::json::canonical(&stdx::json::to_value(actions)).as_bytes())
+}
+
+impl QuestionState {
+    /// Word of the column and the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Approved => "approved",
+            Self::Rejected => "rejected",
+            Self::Settled => "settled",
+            Self::Expired => "expired",
+            Self::Withdrawn => "withdrawn",
+            Self::Void => "void",
+        }
+    }
+}
+
+/// One person's answer on a row.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Who.
+    pub by: Actor,
+    /// What.
+    pub verdict: Verdict,
+    /// When.
+    pub at: Time,
+    /// Comment.
+    pub comment: Option<Arc<str>>,
+    /// Settlement `happened`: the output given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Value>,
+}
+
+/// A row of the approvals inbox as it is stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QuestionRow {
+    /// As it was asked.
+    pub question: Question,
+    /// Where it stands.
+    pub state: QuestionState,
+    /// Version, 1 at creation.
+    pub version: u64,
+    /// Answers in order.
+    pub answers: Vec<Answer>,
+    /// When it was closed, by an answer or without.
+    pub closed_at: Option<Time>,
+}
+
+impl QuestionRow {
+    /// The row as a value: the question's members, then `state`, `version`, `answers`, `closed_at`.
+    pub fn to_value(&self) -> Value {
+        let mut v = stdx::json::to_value(&self.question);
+        if let Some(o) = v.object_mut() {
+            o.insert("state", self.state.as_str());
+            o.insert("version", crate::version_text(self.version));
+            o.insert("answers", stdx::json::to_value(&self.answers));
+            o.insert("closed_at", stdx::json::to_value(&self.closed_at));
+        }
+        v
+    }
+}
+
+fn conflict(message: impl Into<String>) -> Refusal {
+    Refusal::new(RefusalKind::Conflict, message)
+}
+
+fn get(rows: &Rows, id: &Id) -> Result<Arc<QuestionRow>, Refusal> {
+    let row = rows.questions.get(id).cloned();
+    row.ok_or_else(|| Refusal::new(RefusalKind::NotFound, format!("approval `{id}` not found")))
+}
+
+/// Inserts a row; the same row asked again is given back.
+pub(crate) fn ask(rows: &mut Rows, question: &Question) -> Result<Value, Refusal> {
+    if let Some(row) = rows.questions.get(&question.id) {
+        if row.question == *question {
+            return Ok(row.to_value());
+        }
+        return Err(conflict(format!("approval `{}` exists already", question.id)));
+    }
+    if question.kind == QuestionKind::Question && *question.hash != *frozen_hash(&question.actions) {
+        return Err(Refusal::new(RefusalKind::Invalid, "the hash does not cover the frozen actions"));
+    }
+    let row = QuestionRow {
+        question: question.clone(),
+        state: QuestionState::Open,
+        version: 1,
+        answers: Vec::new(),
+        closed_at: None,
+    };
+    let value = row.to_value();
+    rows.questions.set(question.id.clone(), Some(row));
+    Ok(value)
+}
+
+/// What a person says on a row.
+pub(crate) struct Saying<'a> {
+    /// What.
+    pub verdict: Verdict,
+    /// Hash that the person saw.
+    pub hash: Option<&'a str>,
+    /// Comment.
+    pub comment: Option<&'a Arc<str>>,
+    /// Output of `happened`.
+    pub output: Option<&'a Value>,
+}
+
+/// The first decision that completes the row wins; everything later is a conflict.
+pub(crate) fn decide(rows: &mut Rows, now: Time, by: &Actor, id: &Id, saying: Saying<'_>) -> Result<Value, Refusal> {
+    let row = get(rows, id)?;
+    let q = &row.question;
+    match row.state {
+        QuestionState::Open => {}
+        QuestionState::Expired => return Err(conflict(format!("approval `{id}` is expired"))),
+        state => return Err(conflict(format!("approval `{id}` is already {}", state.as_str()))),
+    }
+    let state = match (q.kind, saying.verdict) {
+        (QuestionKind::Question, Verdict::Approve) => QuestionState::Approved,
+        (QuestionKind::Question, Verdict::Reject) => QuestionState::Rejected,
+        (QuestionKind::Settlement, Verdict::Happened | Verdict::Again | Verdict::Skip) => QuestionState::Settled,
+        (QuestionKind::Question, _) => {
+            return Err(Refusal::new(
+                RefusalKind::Invalid,
+                format!("approval `{id}` is a question: answer `approve` or `reject`"),
+            ));
+        }
+        (QuestionKind::Settlement, _) => {
+            return Err(Refusal::new(
+                RefusalKind::Invalid,
+                format!("approval `{id}` is a settlement: answer `happened`, `again` or `skip`"),
+            ));
+        }
+    };
+    if q.expires_at.is_some_and(|at| now >= at) {
+        return Err(conflict(format!("approval `{id}` is expired")));
+    }
+    match saying.hash {
+        Some(hash) if *hash != *q.hash => {
+            return Err(conflict(format!("the hash of approval `{id}` is another one: what would run has changed")));
+        }
+        None if saying.verdict == Verdict::Approve => {
+            return Err(Refusal::new(RefusalKind::Invalid, "an approval needs the hash of what was shown"));
+        }
+        _ => {}
+    }
+    if saying.comment.is_some_and(|c| c.chars().count() > COMMENT_CHARS_MAX) {
+        return Err(Refusal::new(
+            RefusalKind::Invalid,
+            format!("a comment has at most {COMMENT_CHARS_MAX} characters"),
+        ));
+    }
+    let mut next = QuestionRow::clone(&row);
+    next.state = state;
+    next.version += 1;
+    next.closed_at = Some(now);
+    next.answers.push(Answer {
+        by: by.clone(),
+        verdict: saying.verdict,
+        at: now,
+        comment: saying.comment.cloned(),
+        output: saying.output.cloned(),
+    });
+    let value = next.to_value();
+    rows.questions.set(id.clone(), Some(next));
+    Ok(value)
+}
+
+/// Closes an open row without an answer; a row that is closed already is a conflict.
+pub(crate) fn close(rows: &mut Rows, now: Time, id: &Id, state: QuestionState) -> Result<Value, Refusal> {
+    let row = get(rows, id)?;
+    if !matches!(state, QuestionState::Expired | QuestionState::Withdrawn | QuestionState::Void) {
+        return Err(Refusal::new(RefusalKind::Invalid, "a row closes without an answer as expired, withdrawn or void"));
+    }
+    if row.state != QuestionState::Open {
+        return Err(conflict(format!("approval `{id}` is already {}", row.state.as_str())));
+    }
+    if state == QuestionState::Expired && row.question.kind == QuestionKind::Settlement {
+        return Err(Refusal::new(RefusalKind::Invalid, "a settlement does not expire"));
+    }
+    let mut next = QuestionRow::clone(&row);
+    next.state = state;
+    next.version += 1;
+    next.closed_at = Some(now);
+    let value = next.to_value();
+    rows.questions.set(id.clone(), Some(next));
+    Ok(value)
 }

@@ -1,0 +1,188 @@
+//! What a command reads, and its dispatch to the transition of its noun.
+//!
+//! Invariants: `reads` names everything that `apply` looks at, in at most `ROUNDS` rounds; a refused command leaves the rows as
+//! they were (the caller rolls back to its mark).
+//! Source: `design/engine.md` §3.
+
+use crate::command::{Command, Refusal, Request};
+use crate::question::Saying;
+use crate::rows::{Key, Rows, SpaceId};
+use crate::{alert, case, comment, observable, question};
+use stdx::{Id, Time, Value};
+
+/// Rounds of reads.
+pub const ROUNDS: usize = 2;
+
+fn of_case(space: &std::sync::Arc<str>, id: &Id) -> [Key; 2] {
+    [Key::Case((space.clone(), id.clone())), Key::Attachments(id.clone())]
+}
+
+/// The keys of round `round` (0, 1), given what the earlier rounds loaded.
+pub fn reads(request: &Request, loaded: &Rows, round: usize) -> Vec<Key> {
+    let space = &request.space;
+    let key = |id: &Id| -> SpaceId { (space.clone(), id.clone()) };
+    let alerts_of =
+        |case: &Id| -> Vec<Key> { case::alert_ids(loaded, case).iter().map(|a| Key::Alert(key(a))).collect() };
+    if round == 0 {
+        return match &request.command {
+            Command::AlertRaise { id, .. } => vec![Key::AlertExists(key(id))],
+            Command::AlertStatus { ids, .. } | Command::AlertTags { ids, .. } | Command::AlertAssignees { ids, .. } => {
+                ids.iter().map(|id| Key::Alert(key(id))).collect()
+            }
+            Command::CaseCreate { id, body } => {
+                let mut keys = vec![Key::Case(key(id)), Key::CaseNumber(space.clone())];
+                keys.extend(case::create::owner_of(body).map(|owner| Key::CasesConfig(space.clone(), owner)));
+                keys
+            }
+            Command::CasePatch { body } => match case::patch::id_of(body) {
+                Some(id) if case::patch::may_sync(body) => of_case(space, &id).into(),
+                Some(id) => vec![Key::Case(key(&id))],
+                None => Vec::new(),
+            },
+            Command::CaseTags { case, .. } | Command::ObservablesAdd { case, .. } => vec![Key::Case(key(case))],
+            Command::CaseDelete { ids } => ids.iter().flat_map(|id| of_case(space, id)).collect(),
+            Command::CommentAdd { case, body, .. } => {
+                let mut keys = Vec::from(of_case(space, case));
+                keys.extend(comment::alerts_named(body).iter().map(|a| Key::Alert(key(a))));
+                keys
+            }
+            Command::CommentPatch { case, .. } | Command::CommentDelete { case, .. } => of_case(space, case).into(),
+            Command::AlertsAttach { case, alerts, .. } => {
+                let mut keys = Vec::from(of_case(space, case));
+                keys.extend(alerts.iter().flat_map(comment::alerts_named).map(|a| Key::Alert(key(&a))));
+                keys
+            }
+            Command::QuestionAsk(q) => vec![Key::Question(q.id.clone())],
+            Command::QuestionDecide { id, .. } | Command::QuestionClose { id, .. } => vec![Key::Question(id.clone())],
+            Command::Note { .. } => Vec::new(),
+        };
+    }
+    match &request.command {
+        Command::CasePatch { body } => {
+            let Some(id) = case::patch::id_of(body) else { return Vec::new() };
+            let mut keys = if case::patch::may_sync(body) { alerts_of(&id) } else { Vec::new() };
+            if let Some(case) = loaded.cases.get(&key(&id))
+                && body.get("customFields").is_some()
+            {
+                keys.push(Key::CasesConfig(space.clone(), case.owner.clone()));
+            }
+            keys
+        }
+        Command::CaseDelete { ids } => ids.iter().flat_map(alerts_of).collect(),
+        Command::CommentDelete { case, .. } => alerts_of(case),
+        _ => Vec::new(),
+    }
+}
+
+/// Works a command off on rows that hold everything it reads. On a refusal the caller rolls the rows back.
+pub fn apply(rows: &mut Rows, now: Time, request: &Request) -> Result<Value, Refusal> {
+    let (space, by) = (&request.space, &request.by);
+    let key = |id: &Id| -> SpaceId { (space.clone(), id.clone()) };
+    match &request.command {
+        Command::AlertRaise { id, index, document } => alert::raise(rows, now, key(id), index, document),
+        c @ (Command::AlertStatus { .. } | Command::AlertTags { .. } | Command::AlertAssignees { .. }) => {
+            alert::apply(rows, now, space, &by.user, c)
+        }
+        Command::CaseCreate { id, body } => case::create::create(rows, now, by, key(id), body),
+        Command::CasePatch { body } => case::patch::patch(rows, now, by, space, body),
+        Command::CaseTags { case, add } => case::add_tags(rows, now, by, &key(case), add),
+        Command::CaseDelete { ids } => case::delete(rows, now, space, ids),
+        Command::CommentAdd { case, id, body } => comment::add(rows, now, by, &key(case), id, body),
+        Command::CommentPatch { case, body } => comment::patch(rows, now, by, &key(case), body),
+        Command::CommentDelete { case, comment } => comment::delete(rows, now, by, &key(case), comment),
+        Command::AlertsAttach { case, id, alerts } => comment::attach(rows, now, by, &key(case), id, alerts),
+        Command::ObservablesAdd { case, id, observables } => {
+            observable::add(rows, now, by, &key(case), id, observables)
+        }
+        Command::QuestionAsk(q) => question::ask(rows, q),
+        Command::QuestionDecide { id, verdict, hash, comment, output } => {
+            let saying =
+                Saying { verdict: *verdict, hash: hash.as_deref(), comment: comment.as_ref(), output: output.as_ref() };
+            question::decide(rows, now, by, id, saying)
+        }
+        Command::QuestionClose { id, state } => question::close(rows, now, id, *state),
+        Command::Note { .. } => Ok(Value::Null),
+    }
+}
+
+/// What the audit trail says of a command: the action, what it is about, and the body that may be erased.
+pub fn audit(request: &Request) -> (&'static str, (&'static str, Id), Value) {
+    let ids = |ids: &[Id]| ids.first().cloned().unwrap_or_else(|| Id::from(""));
+    let strings = |list: &[std::sync::Arc<str>]| Value::array(list.iter().cloned().map(Value::from));
+    let id_list = |list: &[Id]| Value::array(list.iter().cloned().map(Value::from));
+    match &request.command {
+        Command::AlertRaise { id, index, document } => {
+            let rule = document.field("kibana.alert.rule.uuid").cloned().unwrap_or_default();
+            (
+                "alert.raise",
+                ("alert", id.clone()),
+                Value::object([("index", Value::from(index.clone())), ("rule", rule)]),
+            )
+        }
+        Command::AlertStatus { ids: list, status, reason } => (
+            "alert.status",
+            ("alert", ids(list)),
+            Value::object([
+                ("ids", id_list(list)),
+                ("status", Value::from(status.clone())),
+                ("reason", Value::from(reason.clone())),
+            ]),
+        ),
+        Command::AlertTags { ids: list, add, remove } => (
+            "alert.tags",
+            ("alert", ids(list)),
+            Value::object([("ids", id_list(list)), ("add", strings(add)), ("remove", strings(remove))]),
+        ),
+        Command::AlertAssignees { ids: list, add, remove } => (
+            "alert.assignees",
+            ("alert", ids(list)),
+            Value::object([("ids", id_list(list)), ("add", strings(add)), ("remove", strings(remove))]),
+        ),
+        Command::CaseCreate { id, body } => ("case.create", ("case", id.clone()), body.clone()),
+        Command::CasePatch { body } => {
+            ("case.update", ("case", case::patch::id_of(body).unwrap_or_else(|| Id::from(""))), body.clone())
+        }
+        Command::CaseTags { case, add } => {
+            ("case.tags", ("case", case.clone()), Value::object([("add", strings(add))]))
+        }
+        Command::CaseDelete { ids: list } => {
+            ("case.delete", ("case", ids(list)), Value::object([("ids", id_list(list))]))
+        }
+        Command::CommentAdd { case, body, .. } => ("case.comment.add", ("case", case.clone()), body.clone()),
+        Command::CommentPatch { case, body } => ("case.comment.update", ("case", case.clone()), body.clone()),
+        Command::CommentDelete { case, comment } => {
+            ("case.comment.delete", ("case", case.clone()), Value::object([("comment", Value::from(comment.clone()))]))
+        }
+        Command::AlertsAttach { case, alerts, .. } => {
+            ("case.alerts.attach", ("case", case.clone()), Value::object([("alerts", Value::from(alerts.clone()))]))
+        }
+        Command::ObservablesAdd { case, observables, .. } => (
+            "case.observables.add",
+            ("case", case.clone()),
+            Value::object([("observables", Value::from(observables.clone()))]),
+        ),
+        Command::QuestionAsk(q) => (
+            "approval.ask",
+            ("approval", q.id.clone()),
+            Value::object([
+                ("execution", Value::from(q.execution.clone())),
+                ("path", Value::from(q.path.clone())),
+                ("hash", Value::from(q.hash.clone())),
+                ("message", Value::from(q.message.clone())),
+            ]),
+        ),
+        Command::QuestionDecide { id, verdict, hash, comment, .. } => (
+            "approval.decide",
+            ("approval", id.clone()),
+            Value::object([
+                ("verdict", stdx::json::to_value(verdict)),
+                ("hash", Value::from(hash.clone())),
+                ("comment", Value::from(comment.clone())),
+            ]),
+        ),
+        Command::QuestionClose { id, state } => {
+            ("approval.close", ("approval", id.clone()), Value::object([("state", Value::from(state.as_str()))]))
+        }
+        Command::Note { of, details, .. } => ("note", ("note", of.1.clone()), details.clone()),
+    }
+}
