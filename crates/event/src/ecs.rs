@@ -44,6 +44,11 @@ impl FieldType {
 
 include!("ecs/fields.in");
 
+/// Every field with its type, sorted by name.
+pub const fn fields() -> &'static [(&'static str, FieldType)] {
+    FIELDS
+}
+
 /// The type of `name`, or `None` where ECS has no such field.
 pub fn field_type(name: &str) -> Option<FieldType> {
     FIELDS.binary_search_by(|(n, _)| (*n).cmp(name)).ok().map(|i| FIELDS[i].1)

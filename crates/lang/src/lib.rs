@@ -7,6 +7,7 @@
 pub mod analysis;
 pub mod date;
 pub mod dsl;
+pub mod kql;
 pub mod lucene;
 pub mod net;
 pub mod pattern;

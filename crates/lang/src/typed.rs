@@ -55,14 +55,12 @@ impl Target {
         if matches!(names.shape, Shape::All) {
             return Self::Names(names, Vec::new());
         }
-        let known = types
-            .known()
-            .iter()
-            .filter(|(name, kind)| {
-                matches!(kind, FieldType::Text | FieldType::Ip | FieldType::Date) && names.matches(name)
-            })
-            .map(|(name, kind)| (FieldPath::new(name), *kind))
-            .collect();
+        let mut known = Vec::new();
+        types.each_known(&mut |name, kind| {
+            if matches!(kind, FieldType::Text | FieldType::Ip | FieldType::Date) && names.matches(name) {
+                known.push((FieldPath::new(name), kind));
+            }
+        });
         Self::Names(names, known)
     }
 

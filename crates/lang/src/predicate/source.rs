@@ -17,6 +17,8 @@ pub trait Source {
     fn any(&self, path: &FieldPath, test: &mut dyn FnMut(Scalar<'_>) -> bool) -> bool;
     /// True when there is any value under `path` or below it.
     fn exists(&self, path: &FieldPath) -> bool;
+    /// True when `test` holds for any leaf and its dotted name.
+    fn any_leaf(&self, test: &mut dyn FnMut(&str, Scalar<'_>) -> bool) -> bool;
     /// The time that `now` in the condition means.
     fn now(&self) -> Time;
     /// The whole document.
@@ -33,6 +35,9 @@ impl Source for Event {
     }
     fn exists(&self, path: &FieldPath) -> bool {
         matches!(&*path.text, "_id" | "_index") || Self::exists(self, path)
+    }
+    fn any_leaf(&self, test: &mut dyn FnMut(&str, Scalar<'_>) -> bool) -> bool {
+        self.leaves().any(|(name, value)| test(name, value))
     }
     fn now(&self) -> Time {
         self.meta.arrival
@@ -57,6 +62,9 @@ impl Source for Document<'_> {
     }
     fn exists(&self, path: &FieldPath) -> bool {
         walk(self.value, &path.text, &mut some)
+    }
+    fn any_leaf(&self, test: &mut dyn FnMut(&str, Scalar<'_>) -> bool) -> bool {
+        leaves(self.value, &mut String::new(), 0, test)
     }
     fn now(&self) -> Time {
         self.now
@@ -104,27 +112,27 @@ fn some(value: &Value) -> bool {
 
 /// True when a field whose dotted name matches has a value that passes.
 pub(super) fn any_field<S: Source>(source: &S, fields: &Wildcard, test: &Test) -> bool {
-    fn visit(value: &Value, name: &mut String, depth: usize, found: &mut dyn FnMut(&str, &Value) -> bool) -> bool {
-        match value {
-            Value::Object(o) if depth < DEPTH_MAX => o.iter().any(|(key, inner)| {
-                let before = name.len();
-                if before > 0 {
-                    name.push('.');
-                }
-                name.push_str(key);
-                let hit = visit(inner, name, depth + 1, found);
-                name.truncate(before);
-                hit
-            }),
-            Value::Array(a) if depth < DEPTH_MAX => a.iter().any(|v| visit(v, name, depth + 1, found)),
-            Value::Object(_) | Value::Array(_) => false,
-            other => found(name, other),
-        }
-    }
     let now = source.now();
-    visit(&source.value(), &mut String::new(), 0, &mut |name, value| {
-        fields.matches(name) && leaf(value, &mut |scalar| test.passes(scalar, now))
-    })
+    source.any_leaf(&mut |name, value| fields.matches(name) && test.passes(value, now))
+}
+
+/// Calls `found` with every leaf below `value` and its dotted name, until one call is true.
+fn leaves(value: &Value, name: &mut String, depth: usize, found: &mut dyn FnMut(&str, Scalar<'_>) -> bool) -> bool {
+    match value {
+        Value::Object(o) if depth < DEPTH_MAX => o.iter().any(|(key, inner)| {
+            let before = name.len();
+            if before > 0 {
+                name.push('.');
+            }
+            name.push_str(key);
+            let hit = leaves(inner, name, depth + 1, found);
+            name.truncate(before);
+            hit
+        }),
+        Value::Array(a) if depth < DEPTH_MAX => a.iter().any(|v| leaves(v, name, depth + 1, found)),
+        Value::Object(_) | Value::Array(_) => false,
+        other => leaf(other, &mut |scalar| found(name, scalar)),
+    }
 }
 
 /// True when one object in the array at `path` satisfies `inner`.
