@@ -98,6 +98,11 @@ impl Event {
         self.flat().into_iter().flat_map(Flat::leaves)
     }
 
+    /// As [`Event::leaves`], each with the hash of its path as [`FieldPath::hash`] gives it.
+    pub fn hashed_leaves(&self) -> impl Iterator<Item = (u64, &str, Scalar<'_>)> {
+        self.flat().into_iter().flat_map(Flat::hashed)
+    }
+
     /// The first text under `path`, shared as an owned string.
     pub fn text(&self, path: &FieldPath) -> Option<String> {
         let mut found = None;

@@ -8,6 +8,7 @@ use crate::event::{Error, Scalar};
 use crate::path::{FieldPath, hash_text};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
+use std::sync::OnceLock;
 
 /// Deepest nesting of objects and arrays in an event.
 pub const DEPTH_MAX: usize = 64;
@@ -41,6 +42,8 @@ pub(crate) struct Flat {
     entries: Vec<Entry>,
     /// Open addressing: index of the first entry of a path, or `NONE`.
     slots: Vec<u32>,
+    /// Hash and name of every object that holds a leaf that is not null, sorted; made when first asked for.
+    objects: OnceLock<Vec<(u64, (u32, u32))>>,
 }
 
 impl Flat {
@@ -56,6 +59,7 @@ impl Flat {
                 arena: String::with_capacity(text.len() + 512),
                 entries: Vec::with_capacity(48),
                 slots: Vec::new(),
+                objects: OnceLock::new(),
             },
             path: String::with_capacity(96),
         };
@@ -140,13 +144,32 @@ impl Flat {
         if self.any(path, &mut |s| !matches!(s, Scalar::Null)) {
             return true;
         }
-        let below = |full: &str| full.strip_prefix(&*path.text).is_some_and(|rest| rest.starts_with('.'));
-        self.entries.iter().any(|e| !matches!(e.leaf, Leaf::Null) && below(self.text(e.path)))
+        let objects = self.objects.get_or_init(|| self.objects());
+        let from = objects.partition_point(|o| o.0 < path.hash);
+        objects[from..].iter().take_while(|o| o.0 == path.hash).any(|o| self.text(o.1) == &*path.text)
+    }
+
+    fn objects(&self) -> Vec<(u64, (u32, u32))> {
+        let mut out: Vec<(u64, (u32, u32))> = Vec::new();
+        for entry in self.entries.iter().filter(|e| !matches!(e.leaf, Leaf::Null)) {
+            let text = self.text(entry.path);
+            for at in memchr::memchr_iter(b'.', text.as_bytes()) {
+                out.push((hash_text(&text[..at]), (entry.path.0, entry.path.0 + at as u32)));
+            }
+        }
+        out.sort_unstable_by_key(|o| o.0);
+        out.dedup_by(|a, b| a.0 == b.0 && self.text(a.1) == self.text(b.1));
+        out
     }
 
     /// Every leaf with its dotted path, in document order.
     pub(crate) fn leaves(&self) -> impl Iterator<Item = (&str, Scalar<'_>)> {
         self.entries.iter().map(|e| (self.text(e.path), self.scalar(e.leaf)))
+    }
+
+    /// As `leaves`, with the hash of each path.
+    pub(crate) fn hashed(&self) -> impl Iterator<Item = (u64, &str, Scalar<'_>)> {
+        self.entries.iter().map(|e| (e.hash, self.text(e.path), self.scalar(e.leaf)))
     }
 }
 

@@ -43,7 +43,7 @@ impl std::hash::Hash for FieldPath {
 }
 
 /// A quick hash of a field name, eight bytes at a time; equality is always checked on the text.
-pub(crate) fn hash_text(text: &str) -> u64 {
+pub fn hash_text(text: &str) -> u64 {
     const K: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut h = (text.len() as u64).wrapping_mul(K);
     let mut words = text.as_bytes().chunks_exact(8);

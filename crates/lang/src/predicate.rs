@@ -10,6 +10,7 @@ mod test;
 
 pub use required::{Anchor, AnchorKind, AnyAnchor, Requirements};
 pub use source::{Document, Source};
+pub use test::text as scalar_text;
 pub use test::{Bound, CompareOp, Limits, Number, Phrase, Range, Test, TextEquals, TextSet, WordSet};
 
 use crate::pattern::{Case, Wildcard};
