@@ -4,9 +4,11 @@
 //! is copied; an absent corpus is said, not failed.
 //! Not here: our own unit tests.
 
+mod liquid;
+
 use anyhow::{Context as _, bail};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a suite gave.
 #[derive(Debug, Default)]
@@ -29,7 +31,7 @@ pub struct Tally {
 type Run = fn(&Path) -> anyhow::Result<Tally>;
 
 /// Suites: name, where `all` finds it below the corpus folder, runner.
-const SUITES: &[(&str, &str, Run)] = &[];
+const SUITES: &[(&str, &str, Run)] = &[("liquid", "liquid", liquid::run)];
 
 /// Runs one suite, or all; true when its bar holds.
 pub fn run(suite: &str, path: &Path) -> anyhow::Result<bool> {
@@ -78,6 +80,26 @@ pub fn exceptions(suite: &str) -> anyhow::Result<BTreeMap<String, String>> {
         };
         out.insert(id, reason);
     }
+    Ok(out)
+}
+
+/// The files below `path` (or `path` itself) whose name, without `.gz`, ends with `ending`, sorted.
+pub fn files(path: &Path, ending: &str) -> anyhow::Result<Vec<PathBuf>> {
+    let mut out = Vec::new();
+    let mut waiting = vec![path.to_path_buf()];
+    while let Some(at) = waiting.pop() {
+        if at.is_dir() {
+            for entry in std::fs::read_dir(&at).with_context(|| at.display().to_string())? {
+                waiting.push(entry?.path());
+            }
+            continue;
+        }
+        let name = at.to_string_lossy();
+        if at == path || name.strip_suffix(".gz").unwrap_or(&name).ends_with(ending) {
+            out.push(at);
+        }
+    }
+    out.sort();
     Ok(out)
 }
 
