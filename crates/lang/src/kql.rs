@@ -9,29 +9,19 @@ mod dsl;
 mod parse;
 mod print;
 
+pub use crate::span::At;
 pub use context::{Scope, over_context};
 pub use dsl::{over_event, to_dsl};
 pub use parse::parse;
 
 use crate::pattern::Part;
 use crate::predicate::CompareOp;
-use stdx::Span;
 
 /// A parsed query.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ast {
     /// The query; [`Node::Everything`] for empty text.
     pub root: Node,
-}
-
-/// A place in the text; never makes two trees differ.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct At(pub Span);
-
-impl PartialEq for At {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
 }
 
 /// A part of a query.

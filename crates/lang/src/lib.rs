@@ -7,11 +7,13 @@
 pub mod analysis;
 pub mod date;
 pub mod dsl;
+pub mod eql;
 pub mod kql;
 pub mod lucene;
 pub mod net;
 pub mod pattern;
 pub mod predicate;
+mod span;
 mod typed;
 
 pub mod types;

@@ -13,6 +13,7 @@ pub use source::{Document, Source};
 pub use test::text as scalar_text;
 pub use test::{Bound, CompareOp, Limits, Number, Phrase, Range, Test, TextEquals, TextSet, WordSet};
 
+use crate::eql::Script;
 use crate::pattern::{Case, Wildcard};
 use event::{Event, FieldPath};
 
@@ -45,6 +46,8 @@ pub enum Predicate {
         /// The condition on one of them.
         inner: Box<Predicate>,
     },
+    /// An EQL expression that needs three-valued logic: functions, arithmetic.
+    Script(Box<Script>),
 }
 
 /// A test on one field.
@@ -123,6 +126,7 @@ impl Predicate {
             Self::Leaf(leaf) => leaf.test.cost(),
             Self::Not(inner) => inner.cost(),
             Self::And(parts) | Self::Or(parts) => parts.iter().map(Self::cost).fold(5, u32::saturating_add),
+            Self::Script(_) => 200,
             Self::AnyField { .. } => 500,
             Self::Nested { .. } => 300,
         }
@@ -144,6 +148,7 @@ impl Predicate {
             Self::Leaf(leaf) => leaf.eval(source),
             Self::AnyField { fields, test } => source::any_field(source, fields, test),
             Self::Nested { path, inner } => source::any_object(source, path, inner),
+            Self::Script(script) => script.holds(source),
         }
     }
 
@@ -165,6 +170,7 @@ impl Predicate {
                 }
             }
             Self::Nested { path, .. } => visit(path),
+            Self::Script(script) => script.each_field(visit),
         }
     }
 }

@@ -70,9 +70,11 @@ pub(super) fn of(predicate: &Predicate) -> Requirements {
         }
         Predicate::Or(parts) => either(parts.iter().map(of)),
         Predicate::Leaf(leaf) => Requirements { never: false, clauses: leaf_clause(leaf).into_iter().collect() },
-        Predicate::True | Predicate::Not(_) | Predicate::AnyField { .. } | Predicate::Nested { .. } => {
-            Requirements::default()
-        }
+        Predicate::True
+        | Predicate::Not(_)
+        | Predicate::AnyField { .. }
+        | Predicate::Nested { .. }
+        | Predicate::Script(_) => Requirements::default(),
     }
 }
 
