@@ -395,7 +395,7 @@ impl<'a> Renderer<'a> {
     }
 
     fn property(&self, at: &V, key: &V) -> V {
-        if self.opts.entry_pairs
+        if !self.opts.strict
             && let (V::Map(pair), V::Val(Value::Int(n @ (0 | 1)))) = (at, key)
             && pair.pairs.len() == 2
             && &*pair.pairs[0].0 == "key"

@@ -356,16 +356,21 @@ impl V {
     }
 
     /// The value for the world outside; `None` for undefined.
-    pub(crate) fn into_value(self) -> Option<Value> {
+    ///
+    /// - `strict`: the literals become `{}`, which is what LiquidJS hands out, instead of null and empty text.
+    pub(crate) fn into_value(self, strict: bool) -> Option<Value> {
         match self {
             Self::Undef => None,
             Self::Val(v) => Some(v),
-            Self::Nil | Self::Empty | Self::Blank => self.plain().into_value(),
+            Self::Nil | Self::Empty | Self::Blank if strict => Some(Value::Object(Arc::default())),
+            Self::Nil | Self::Empty | Self::Blank => self.plain().into_value(strict),
             Self::Loop(ref l) => Some(json::loop_value(l)),
-            Self::List(l) => Some(Value::array(l.items.iter().map(|v| v.clone().into_value().unwrap_or(Value::Null)))),
-            Self::Map(m) => {
-                Some(Value::object(m.pairs.iter().filter_map(|(k, v)| Some((Arc::clone(k), v.clone().into_value()?)))))
+            Self::List(l) => {
+                Some(Value::array(l.items.iter().map(|v| v.clone().into_value(strict).unwrap_or(Value::Null))))
             }
+            Self::Map(m) => Some(Value::object(
+                m.pairs.iter().filter_map(|(k, v)| Some((Arc::clone(k), v.clone().into_value(strict)?))),
+            )),
         }
     }
 }

@@ -36,7 +36,8 @@ fn end(v: V, at: i64) -> V {
         return element(&items, at);
     }
     match v.as_str() {
-        Some("") | None => {}
+        None => {}
+        Some("") => return v,
         Some(text) => {
             let c = if at == 0 { text.chars().next() } else { text.chars().next_back() };
             return c.map_or(V::Undef, |c| V::str(c.encode_utf8(&mut [0; 4]) as &str));

@@ -18,10 +18,6 @@ fn read(r: &mut Renderer<'_>, v: &V, zone: &V) -> Result<Option<Shown>, Error> {
     if v.is_nil() {
         return Ok(None);
     }
-    let zone = match (Zone::of(zone)?, &r.opts.timezone) {
-        (Zone::Default, Some(name)) => Zone::named(name)?,
-        (zone, _) => zone,
-    };
     let ms = match &v {
         V::Val(Value::Str(s)) if matches!(&**s, "now" | "today") => Some(r.opts.now.ms()),
         V::Val(Value::Str(s)) if !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit()) => {
@@ -36,7 +32,13 @@ fn read(r: &mut Renderer<'_>, v: &V, zone: &V) -> Result<Option<Shown>, Error> {
             date_parse::parse(&text)
         }
     };
-    Ok(ms.and_then(|ms| Shown::new(ms, &zone)))
+    // A zone that does not exist is only noticed where there is a date to show.
+    let Some(ms) = ms else { return Ok(None) };
+    let zone = match (Zone::of(zone)?, &r.opts.timezone) {
+        (Zone::Default, Some(name)) => Zone::named(name)?,
+        (zone, _) => zone,
+    };
+    Ok(Shown::new(ms, &zone))
 }
 fn format(r: &mut Renderer<'_>, v: V, zone: &V, format: &str) -> Result<V, Error> {
     match read(r, &v, zone)? {

@@ -134,7 +134,7 @@ pub(super) fn base64_encode(r: &mut Renderer<'_>, v: V, _: &[V]) -> Result<V, Er
 pub(super) fn base64_decode(r: &mut Renderer<'_>, v: V, _: &[V]) -> Result<V, Error> {
     let text = paid(r, &v)?;
     let mut compact: String = text.chars().filter(|c| !matches!(c, '\t' | '\n' | '\x0c' | '\r' | ' ')).collect();
-    if compact.len() % 4 == 0 {
+    if compact.len().is_multiple_of(4) {
         let bare = compact.strip_suffix("==").or_else(|| compact.strip_suffix('=')).unwrap_or(&compact).len();
         compact.truncate(bare);
     }

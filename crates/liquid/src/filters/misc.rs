@@ -68,6 +68,7 @@ pub(super) fn entries(r: &mut Renderer<'_>, v: V, _: &[V]) -> Result<V, Error> {
     let pairs: Vec<(Arc<str>, V)> = match &v {
         V::Val(Value::Object(o)) => o.iter().map(|(k, v)| (Arc::clone(k), V::Val(v.clone()))).collect(),
         V::Map(m) => m.pairs.clone(),
+        V::Nil | V::Empty | V::Blank => Vec::new(),
         _ => return Ok(v),
     };
     let mut items = Vec::with_capacity(pairs.len());
@@ -77,7 +78,7 @@ pub(super) fn entries(r: &mut Renderer<'_>, v: V, _: &[V]) -> Result<V, Error> {
     r.list(items)
 }
 pub(super) fn pick(r: &mut Renderer<'_>, v: V, args: &[V]) -> Result<V, Error> {
-    let Some(Value::Object(object)) = v.clone().into_value() else { return Ok(v) };
+    let Some(Value::Object(object)) = v.clone().into_value(false) else { return Ok(v) };
     let mut out = Value::Null;
     let _ = out.object_mut();
     for names in args {
