@@ -1,0 +1,73 @@
+// Keys of the current screen: single letters act only when no text field has the focus; the sheet lists what is registered.
+import { useEffect, useRef } from 'react';
+
+export type KeyDef = { key: string; label: string; run: (e: KeyboardEvent) => void; hidden?: boolean; group?: string };
+type Layer = { group: string; defs: KeyDef[] };
+const layers: { current: Layer }[] = [];
+
+export function inTextField(t: EventTarget | null): boolean {
+  return t instanceof HTMLElement && (t.isContentEditable || t.tagName === 'TEXTAREA' || t.tagName === 'SELECT' || (t.tagName === 'INPUT' && !['checkbox', 'radio', 'button'].includes((t as HTMLInputElement).type)));
+}
+/** `Ctrl+S`, `Shift+A`, `?`, `j`, `Enter`. */
+function name(e: KeyboardEvent): string {
+  const k = e.key.length === 1 ? e.key : e.key;
+  const mods = `${e.ctrlKey || e.metaKey ? 'Ctrl+' : ''}${e.altKey ? 'Alt+' : ''}`;
+  const letter = /^[a-zA-Z]$/.test(k);
+  return mods + (letter && e.shiftKey ? `Shift+${k.toUpperCase()}` : letter ? k.toLowerCase() : k);
+}
+export function keysOn(): boolean {
+  try {
+    return localStorage.getItem('watchfire.keys') !== 'off';
+  } catch {
+    return true;
+  }
+}
+
+let prefix: string | null = null;
+let prefixAt = 0;
+window.addEventListener('keydown', (e) => {
+  if (e.defaultPrevented || e.isComposing) return;
+  let k = name(e);
+  const plain = !e.ctrlKey && !e.metaKey && !e.altKey;
+  if (plain && (inTextField(e.target) || (k !== 'Escape' && document.querySelector('.mantine-Modal-content, .mantine-Menu-dropdown, .mantine-Spotlight-content')))) return;
+  if (plain && k.length === 1 && !keysOn()) return;
+  if (prefix && Date.now() - prefixAt < 1200 && plain) k = `${prefix} ${k}`;
+  prefix = null;
+  // Enter and Space on a control belong to the control.
+  if ((k === 'Enter' || k === ' ') && e.target instanceof HTMLElement && ['BUTTON', 'A', 'INPUT', 'SUMMARY'].includes(e.target.tagName)) return;
+  for (let i = layers.length - 1; i >= 0; i--) {
+    for (const d of layers[i]!.current.defs) {
+      if (d.key === k) {
+        e.preventDefault();
+        d.run(e);
+        return;
+      }
+    }
+  }
+  if (plain && k === 'g') {
+    prefix = 'g';
+    prefixAt = Date.now();
+  }
+});
+
+export function useKeys(group: string, defs: KeyDef[]): void {
+  const ref = useRef<Layer>({ group, defs });
+  ref.current = { group, defs };
+  useEffect(() => {
+    layers.push(ref);
+    return () => {
+      const i = layers.indexOf(ref);
+      if (i >= 0) layers.splice(i, 1);
+    };
+  }, []);
+}
+
+/** What the sheet shows, the screen's own keys first. */
+export function allKeys(): Layer[] {
+  const m = new Map<string, KeyDef[]>();
+  for (let i = layers.length - 1; i >= 0; i--) {
+    const l = layers[i]!.current;
+    m.set(l.group, [...(m.get(l.group) ?? []), ...l.defs.filter((d) => !d.hidden)]);
+  }
+  return [...m].map(([group, defs]) => ({ group, defs })).filter((l) => l.defs.length > 0);
+}

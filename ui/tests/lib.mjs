@@ -1,0 +1,57 @@
+// What the browser tests share: a server to talk to (the mock, or a real one by WATCHFIRE_URL), a Chromium, a signed-in page.
+import { existsSync, mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { chromium } from 'playwright-core';
+import { createMock } from '../mock/server.mjs';
+
+export const REAL = process.env.WATCHFIRE_URL ?? null;
+export const USER = process.env.WATCHFIRE_USER ?? 'elastic';
+export const PASSWORD = process.env.WATCHFIRE_PASSWORD ?? process.env.ELASTIC_PASSWORD ?? 'changeme';
+
+function chromiumPath() {
+  for (const d of (process.env.PATH ?? '').split(delimiter)) for (const n of ['chromium', 'chromium-browser', 'google-chrome']) if (existsSync(join(d, n))) return join(d, n);
+  throw new Error('no chromium in PATH: install the package chromium');
+}
+const ARGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--hide-scrollbars=false'];
+
+export async function launch() {
+  return chromium.launchPersistentContext(mkdtempSync(join(tmpdir(), 'wf-ui-')), { executablePath: chromiumPath(), args: ARGS, viewport: { width: 1440, height: 900 }, reducedMotion: 'reduce', locale: 'en-GB', timezoneId: 'UTC' });
+}
+
+/** {url, mock(path, body), close()}: the mock on a free port, or the real server. */
+export async function server(opts = {}) {
+  if (REAL) return { url: REAL.replace(/\/$/, ''), real: true, mock: async () => { throw new Error('not on a real server'); }, close: async () => {} };
+  const s = createMock({ user: USER, password: PASSWORD, ...opts });
+  await new Promise((ok) => s.listen(0, '127.0.0.1', ok));
+  const url = `http://127.0.0.1:${s.address().port}`;
+  return {
+    url, real: false,
+    mock: async (path, body) => (await fetch(`${url}/mock/${path}`, { method: body === undefined ? 'GET' : 'POST', ...(body === undefined ? {} : { body: JSON.stringify(body) }) })).json(),
+    close: () => new Promise((ok) => { s.closeAllConnections(); s.close(ok); }),
+  };
+}
+
+export async function signIn(page, url, to = '/alerts') {
+  await page.goto(`${url}/sign-in?to=${encodeURIComponent(to)}`);
+  await page.getByLabel('User name').fill(USER);
+  await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.waitForURL((u) => !u.pathname.endsWith('/sign-in'));
+}
+
+/** Calls the API with the page's own session. */
+export async function call(page, path, body, method = body === undefined ? 'GET' : 'POST') {
+  return page.evaluate(async ([p, b, m]) => {
+    const r = await fetch(p, { method: m, headers: { 'content-type': 'application/json', 'kbn-xsrf': 'test', accept: 'application/json' }, ...(b === undefined ? {} : { body: JSON.stringify(b) }) });
+    const t = await r.text();
+    return { status: r.status, body: t ? JSON.parse(t) : null };
+  }, [path, body, method]);
+}
+
+/** Nothing loads any more, fonts are there. */
+export async function settle(page, ms = 250) {
+  await page.waitForLoadState('domcontentloaded');
+  await page.waitForFunction(() => document.fonts.status === 'loaded' && !document.querySelector('[aria-label="loading"]') && !document.querySelector('main[aria-busy="true"]'), null, { timeout: 10_000 }).catch(() => {});
+  await page.waitForTimeout(ms);
+}
