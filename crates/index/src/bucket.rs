@@ -67,6 +67,19 @@ fn schema() -> (Schema, Fields) {
     (b.build(), fields)
 }
 
+/// The fields, which are the same in every bucket.
+pub(crate) fn fields() -> Fields {
+    static FIELDS: std::sync::LazyLock<Fields> = std::sync::LazyLock::new(|| schema().1);
+    *FIELDS
+}
+
+/// Reads a document's bytes.
+pub(crate) fn source(searcher: &Searcher, f: &Fields, segment: u32, doc: u32) -> Result<bytes::Bytes, Error> {
+    let doc: TantivyDocument = searcher.doc(tantivy::DocAddress::new(segment, doc))?;
+    let bytes = doc.get_first(f.source).and_then(|v| v.as_bytes()).ok_or_else(|| Error::Tantivy("a document without its bytes".into()))?;
+    Ok(bytes::Bytes::copy_from_slice(bytes))
+}
+
 /// What a commit says about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Covered {
@@ -119,17 +132,13 @@ impl Bucket {
             period,
             dir,
             lineage,
-            fields: schema().1,
+            fields: fields(),
             open: Mutex::new(None),
             dropped: AtomicBool::new(false),
             covered: AtomicU64::new(0),
         }
     }
 
-    /// The schema's fields.
-    pub const fn fields(&self) -> Fields {
-        self.fields
-    }
     /// Its folder.
     pub fn dir(&self) -> &Path {
         &self.dir
