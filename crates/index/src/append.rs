@@ -9,7 +9,9 @@ use crate::error::{Error, ItemError};
 use crate::frame::{Doc, FRAME_DOCS_MAX, Frame, Kind, seq_of};
 use crate::index::Shared;
 use crate::names;
-use crate::op::{AlertVersion, Appended, Batch, DOC_BYTES_MAX, ID_BYTES_MAX, ItemResult, Op, OpKind, Outcome, Provenance, Update, Written};
+use crate::op::{
+    AlertVersion, Appended, DOC_BYTES_MAX, ID_BYTES_MAX, ItemResult, Op, OpKind, Outcome, Provenance, Update, Written,
+};
 use crate::period::Period;
 use crate::wal::Wal;
 use bytes::Bytes;
@@ -91,6 +93,16 @@ fn parse(index: &Arc<str>, id: Id, raw: Bytes, arrival: Time) -> Result<(Event, 
     if !names::is_stream(index) {
         return Ok((event, arrival, timestamp::Source::Field));
     }
+    let mut times = 0;
+    event.any(&"@timestamp".into(), |_| {
+        times += 1;
+        false
+    });
+    if times > 1 {
+        return Err(ItemError::BadDocument(
+            "data stream timestamp field [@timestamp] encountered multiple values".into(),
+        ));
+    }
     let (time, source) = timestamp::of(&event);
     if source == timestamp::Source::Field {
         return Ok((event, time, source));
@@ -166,13 +178,18 @@ fn next_group(shared: &Shared) -> Option<Vec<Task>> {
             }
             return Some(tasks);
         }
-        q = shared.work.wait_timeout(q, Duration::from_millis(if room { 1000 } else { 5 })).unwrap_or_else(PoisonError::into_inner).0;
+        q = shared
+            .work
+            .wait_timeout(q, Duration::from_millis(if room { 1000 } else { 5 }))
+            .unwrap_or_else(PoisonError::into_inner)
+            .0;
     }
 }
 
 fn group(shared: &Arc<Shared>, tasks: Vec<Task>) {
     let mut wal = shared.wal.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut g = Group { frames: Vec::new(), bytes: Vec::new(), overlay: HashMap::new(), answers: Vec::new(), counts: (0, 0) };
+    let mut g =
+        Group { frames: Vec::new(), bytes: Vec::new(), overlay: HashMap::new(), answers: Vec::new(), counts: (0, 0) };
     let mut failed: Vec<(Done, Error)> = Vec::new();
     for task in tasks {
         let arrival = Time(now().0.max(g.frames.last().map_or(wal.arrival(), |f| f.arrival).0 + 1));
@@ -187,13 +204,15 @@ fn group(shared: &Arc<Shared>, tasks: Vec<Task>) {
                 g.frames.push(Frame { number, arrival, provenance, kind: Kind::Alerts { feed, docs } });
                 g.answers.push((done, Appended { items: Vec::new(), number }));
             }
-            Task::Ops { ops, provenance, done, .. } => match decide(shared, &mut g, ops, &provenance, number, arrival) {
-                Ok(items) => {
-                    let number = g.frames.last().map_or(wal.end(), |f| f.number);
-                    g.answers.push((done, Appended { items, number }));
+            Task::Ops { ops, provenance, done, .. } => {
+                match decide(shared, &mut g, ops, &provenance, number, arrival) {
+                    Ok(items) => {
+                        let number = g.frames.last().map_or(wal.end(), |f| f.number);
+                        g.answers.push((done, Appended { items, number }));
+                    }
+                    Err(e) => failed.push((done, e)),
                 }
-                Err(e) => failed.push((done, e)),
-            },
+            }
         }
     }
     let places = Wal::encode(&g.frames, &mut g.bytes);
@@ -337,7 +356,8 @@ fn one(shared: &Shared, g: &mut Group, op: &Op, doc: Parsed, seq: u64, arrival: 
         }
     }
     let version = current.as_ref().map_or(1, |c| c.version + 1);
-    let written = |outcome, version, seq_no| Written { index: op.index.clone(), id: id.clone(), version, seq_no, outcome };
+    let written =
+        |outcome, version, seq_no| Written { index: op.index.clone(), id: id.clone(), version, seq_no, outcome };
     let (mut event, time, source) = match (&op.kind, doc) {
         (OpKind::Delete, _) => {
             let Some(c) = alive else { return Ok(Ok((written(Outcome::NotFound, version, seq), None))) };
@@ -414,9 +434,21 @@ fn merge(into: &mut Value, from: &Value) {
 }
 
 /// Looks an id up: in this group, in the tail, in the buckets.
-fn find(shared: &Shared, overlay: &Overlay, index: &Arc<str>, id: &Id, with_source: bool) -> Result<Option<Current>, Error> {
+fn find(
+    shared: &Shared,
+    overlay: &Overlay,
+    index: &Arc<str>,
+    id: &Id,
+    with_source: bool,
+) -> Result<Option<Current>, Error> {
     if let Some(c) = overlay.get(&(index.clone(), id.clone())) {
-        return Ok(Some(Current { version: c.version, seq: c.seq, period: c.period, alive: c.alive, source: c.source.clone() }));
+        return Ok(Some(Current {
+            version: c.version,
+            seq: c.seq,
+            period: c.period,
+            alive: c.alive,
+            source: c.source.clone(),
+        }));
     }
     Ok(shared.lookup(index, id, with_source)?.map(|f| Current {
         version: f.version,

@@ -8,17 +8,18 @@
 use crate::error::Error;
 use crate::frame::Doc;
 use crate::op::Outcome;
-use crate::period::Period;
 use crate::wal::Lineage;
 use event::Scalar;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use stdx::Id;
 use tantivy::directory::MmapDirectory;
 use tantivy::indexer::IndexWriterOptions;
 use tantivy::schema::document::{ReferenceValue, ReferenceValueLeaf, Value as DocValue};
-use tantivy::schema::{Field, IndexRecordOption, JsonObjectOptions, Schema, TextFieldIndexing, TextOptions, FAST, STORED};
+use tantivy::schema::{
+    FAST, Field, IndexRecordOption, JsonObjectOptions, STORED, Schema, TextFieldIndexing, TextOptions,
+};
 use tantivy::store::{Compressor, ZstdCompressor};
 use tantivy::{IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyDocument, Term};
 
@@ -30,6 +31,8 @@ const EXACT_INT_MAX: u64 = 1 << 53;
 pub const DOC_FIELDS_MAX: usize = 1_000;
 /// Deepest path that gets a column.
 const PATH_KEYS_MAX: usize = 16;
+/// Path in `_rest` of a document whose `@timestamp` is the time in the column, but written otherwise than [`stdx::Time::iso`] writes it.
+pub const TIME_TEXT: &str = "@timestamp#text";
 /// Path in `_rest` of a document of which not every path is known there.
 pub const ANY_PATH: &str = "*";
 
@@ -54,14 +57,17 @@ pub struct Fields {
 
 fn schema() -> (Schema, Fields) {
     let mut b = Schema::builder();
-    let raw = TextFieldIndexing::default().set_tokenizer("raw").set_index_option(IndexRecordOption::Basic).set_fieldnorms(false);
+    let raw = TextFieldIndexing::default()
+        .set_tokenizer("raw")
+        .set_index_option(IndexRecordOption::Basic)
+        .set_fieldnorms(false);
     let fields = Fields {
         id: b.add_text_field("_id", TextOptions::default().set_indexing_options(raw).set_stored()),
         seq: b.add_u64_field("_seq", FAST),
         version: b.add_u64_field("_version", FAST),
         time: b.add_i64_field("_time", FAST),
         doc: b.add_json_field("doc", JsonObjectOptions::default().set_fast("raw").set_expand_dots_enabled()),
-        rest: b.add_text_field("_rest", TextOptions::default().set_fast(Some("raw"))),
+        rest: b.add_text_field("_rest", TextOptions::default().set_fast("raw")),
         source: b.add_bytes_field("_source", STORED),
     };
     (b.build(), fields)
@@ -76,7 +82,10 @@ pub(crate) fn fields() -> Fields {
 /// Reads a document's bytes.
 pub(crate) fn source(searcher: &Searcher, f: &Fields, segment: u32, doc: u32) -> Result<bytes::Bytes, Error> {
     let doc: TantivyDocument = searcher.doc(tantivy::DocAddress::new(segment, doc))?;
-    let bytes = doc.get_first(f.source).and_then(|v| v.as_bytes()).ok_or_else(|| Error::Tantivy("a document without its bytes".into()))?;
+    let bytes = doc
+        .get_first(f.source)
+        .and_then(|v| v.as_bytes())
+        .ok_or_else(|| Error::Tantivy("a document without its bytes".into()))?;
     Ok(bytes::Bytes::copy_from_slice(bytes))
 }
 
@@ -110,10 +119,6 @@ struct Open {
 
 /// A bucket on disk. Its lock is held by whoever commits or opens, never by a search that runs.
 pub(crate) struct Bucket {
-    /// Index that it belongs to.
-    pub name: Arc<str>,
-    /// What it covers.
-    pub period: Period,
     dir: PathBuf,
     lineage: Lineage,
     fields: Fields,
@@ -126,10 +131,8 @@ pub(crate) struct Bucket {
 
 impl Bucket {
     /// Names a bucket without touching the disk.
-    pub fn new(dir: PathBuf, name: Arc<str>, period: Period, lineage: Lineage) -> Self {
+    pub fn new(dir: PathBuf, lineage: Lineage) -> Self {
         Self {
-            name,
-            period,
             dir,
             lineage,
             fields: fields(),
@@ -341,7 +344,14 @@ fn document(f: &Fields, d: &Doc) -> TantivyDocument {
         if path == "@timestamp" {
             // The column of times has it; a second value or one that is no time is only in the document.
             match (time, event::timestamp::parse(leaf)) {
-                (None, Some(t)) => time = Some(t),
+                (None, Some(t)) => {
+                    time = Some(t);
+                    match leaf {
+                        Scalar::Str(s) if lang::date::parse_time(s) != Some(t) => rest.push(path),
+                        Scalar::Str(s) if s == t.iso() => {}
+                        _ => rest.push(TIME_TEXT),
+                    }
+                }
                 _ => rest.push(path),
             }
             continue;
@@ -387,7 +397,9 @@ pub(crate) fn find(searcher: &Searcher, f: &Fields, id: &Id) -> Result<Option<Fo
     let term = Term::from_field_text(f.id, id);
     for (i, segment) in searcher.segment_readers().iter().enumerate() {
         let inverted = segment.inverted_index(f.id)?;
-        let Some(mut postings) = inverted.read_postings(&term, IndexRecordOption::Basic).map_err(|e| Error::Tantivy(e.to_string()))? else {
+        let Some(mut postings) =
+            inverted.read_postings(&term, IndexRecordOption::Basic).map_err(|e| Error::Tantivy(e.to_string()))?
+        else {
             continue;
         };
         use tantivy::DocSet;

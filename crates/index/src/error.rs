@@ -77,7 +77,10 @@ pub enum Error {
 impl Error {
     /// Wraps an I/O error; a full disk becomes `DiskFull`.
     pub(crate) fn io(path: impl Into<PathBuf>, e: &std::io::Error) -> Self {
-        if e.kind() == std::io::ErrorKind::StorageFull || e.raw_os_error() == Some(libc::EFBIG) || e.raw_os_error() == Some(libc::EDQUOT) {
+        if e.kind() == std::io::ErrorKind::StorageFull
+            || e.raw_os_error() == Some(libc::EFBIG)
+            || e.raw_os_error() == Some(libc::EDQUOT)
+        {
             return Self::DiskFull;
         }
         Self::Io { path: path.into(), message: e.to_string() }

@@ -5,8 +5,8 @@
 //! Not here: files and checksums (`wal`).
 //! Source: `design/engine.md` §5, §16.
 
-use crate::period::Period;
 use crate::op::{Outcome, Provenance};
+use crate::period::Period;
 use bytes::{BufMut, Bytes};
 use event::{Event, Meta};
 use std::sync::Arc;
@@ -293,7 +293,11 @@ mod tests {
             provenance: Provenance { cause: Some("c".into()), depth: 2, visited: vec!["w".into()] },
             kind: Kind::Alerts {
                 feed: 1 << 40,
-                docs: vec![doc("a", "1", 0, Outcome::Created), doc("a", "2", 1, Outcome::Deleted), doc("b", "3", 2, Outcome::Updated)],
+                docs: vec![
+                    doc("a", "1", 0, Outcome::Created),
+                    doc("a", "2", 1, Outcome::Deleted),
+                    doc("b", "3", 2, Outcome::Updated),
+                ],
             },
         }
     }
@@ -307,7 +311,10 @@ mod tests {
         assert_eq!(back.provenance, frame.provenance);
         assert_eq!(back.docs().len(), 3);
         for (a, b) in back.docs().iter().zip(frame.docs()) {
-            assert_eq!((&a.event.meta, &a.event.raw, a.outcome, a.period), (&b.event.meta, &b.event.raw, b.outcome, b.period));
+            assert_eq!(
+                (&a.event.meta, &a.event.raw, a.outcome, a.period),
+                (&b.event.meta, &b.event.raw, b.outcome, b.period)
+            );
         }
         assert_eq!(back.for_rules().count(), 1);
     }

@@ -123,7 +123,9 @@ impl Shared {
         let closed: Vec<(Arc<str>, Period, Arc<Bucket>, u64)> = {
             let state = self.state();
             let each = state.indices.values().flat_map(|i| i.buckets.iter().map(move |(p, b)| (i, *p, b)));
-            each.filter(|(i, p, b)| !b.opened && wanted(&i.name, *p)).map(|(i, p, b)| (i.name.clone(), p, b.bucket.clone(), b.generation)).collect()
+            each.filter(|(i, p, b)| !b.opened && wanted(&i.name, *p))
+                .map(|(i, p, b)| (i.name.clone(), p, b.bucket.clone(), b.generation))
+                .collect()
         };
         for (name, period, bucket, generation) in closed {
             let searcher = bucket.searcher()?;
@@ -167,7 +169,8 @@ impl Shared {
             let fields = bucket::fields();
             for (period, searcher) in searchers {
                 if let Some(f) = bucket::find(&searcher, &fields, id)? {
-                    let source = if with_source { Some(bucket::source(&searcher, &fields, f.segment, f.doc)?) } else { None };
+                    let source =
+                        if with_source { Some(bucket::source(&searcher, &fields, f.segment, f.doc)?) } else { None };
                     return Ok(Some(Located { version: f.version, seq: f.seq, period, alive: true, source }));
                 }
             }
@@ -232,7 +235,9 @@ impl Index {
         let until = Instant::now() + Duration::from_secs(2);
         while let Err(e) = lock.try_lock() {
             match e {
-                std::fs::TryLockError::WouldBlock if Instant::now() < until => std::thread::sleep(Duration::from_millis(20)),
+                std::fs::TryLockError::WouldBlock if Instant::now() < until => {
+                    std::thread::sleep(Duration::from_millis(20))
+                }
                 std::fs::TryLockError::WouldBlock => return Err(Error::Locked(root.into())),
                 std::fs::TryLockError::Error(e) => return Err(Error::io(lock_path, &e)),
             }
@@ -332,7 +337,13 @@ impl Index {
     }
 
     /// Queues versions of alerts that reach `feed` in the store's feed; never refused for want of room.
-    pub fn append_alerts(&self, feed: u64, versions: Vec<AlertVersion>, provenance: Provenance, done: Done) -> Result<(), Error> {
+    pub fn append_alerts(
+        &self,
+        feed: u64,
+        versions: Vec<AlertVersion>,
+        provenance: Provenance,
+        done: Done,
+    ) -> Result<(), Error> {
         self.exempt(Task::Alerts { feed, versions, provenance, done })
     }
 
@@ -601,8 +612,11 @@ fn read_manifest(root: &Path) -> Result<Option<Manifest>, Error> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(Error::io(path, &e)),
     };
-    let m: Manifest =
-        serde_json::from_slice(&text).map_err(|_| Error::Damaged { path: path.clone(), at: 0, what: "no manifest of this program" })?;
+    let m: Manifest = serde_json::from_slice(&text).map_err(|_| Error::Damaged {
+        path: path.clone(),
+        at: 0,
+        what: "no manifest of this program",
+    })?;
     if m.format > MANIFEST_FORMAT {
         return Err(Error::Newer { path, found: m.format, known: MANIFEST_FORMAT });
     }
@@ -647,8 +661,11 @@ fn scan(state: &mut State) -> Result<(), Error> {
         let (mut created, mut body, mut saved) = (Time(0), Bytes::new(), false);
         let file = path.join("index.json");
         if let Ok(text) = std::fs::read(&file) {
-            let f: IndexFile = serde_json::from_slice(&text)
-                .map_err(|_| Error::Damaged { path: file.clone(), at: 0, what: "no index file of this program" })?;
+            let f: IndexFile = serde_json::from_slice(&text).map_err(|_| Error::Damaged {
+                path: file.clone(),
+                at: 0,
+                what: "no index file of this program",
+            })?;
             if f.format > MANIFEST_FORMAT {
                 return Err(Error::Newer { path: file, found: f.format, known: MANIFEST_FORMAT });
             }

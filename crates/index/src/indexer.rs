@@ -128,10 +128,16 @@ fn bucket(shared: &Arc<Shared>, name: &Arc<str>, period: Period, flush: bool, st
             if b.not_before.is_some_and(|t| Instant::now() < t) {
                 return any;
             }
-            let docs: Vec<TailDoc> = b.tail[b.applied..].iter().take(BITE_DOCS).cloned().collect();
-            let applied = b.applied + docs.len();
+            let mut applied = (b.applied + BITE_DOCS).min(b.tail.len());
+            // A commit counts whole frames: a bite never ends inside one.
+            while applied < b.tail.len() && b.tail[applied].number() == b.tail[applied - 1].number() {
+                applied += 1;
+            }
+            let docs: Vec<TailDoc> = b.tail[b.applied..applied].to_vec();
             let whole = applied == b.tail.len();
-            let commit = applied > 0 && (flush || stopping || due(b, shared)) && (whole || applied >= shared.options.commit_docs);
+            let commit = applied > 0
+                && (flush || stopping || due(b, shared))
+                && (whole || applied >= shared.options.commit_docs);
             if docs.is_empty() && !commit {
                 return any;
             }
@@ -171,10 +177,11 @@ fn perform(shared: &Shared, job: &Job) -> Result<(), Error> {
     })
 }
 
-/// A commit in the middle of a tail must not end inside a frame: the payload counts whole frames.
+/// What a commit in the middle of a tail covers: everything before the next document's frame.
 fn covered_part(shared: &Shared, job: &Job) -> u64 {
     let state = shared.state();
-    let next = state.indices.get(&job.name).and_then(|i| i.buckets.get(&job.period)).and_then(|b| b.tail.get(job.applied));
+    let next =
+        state.indices.get(&job.name).and_then(|i| i.buckets.get(&job.period)).and_then(|b| b.tail.get(job.applied));
     next.map_or(job.end, |t| t.number() - 1)
 }
 
@@ -221,7 +228,16 @@ fn commit_and_close(shared: &Arc<Shared>, name: &Arc<str>, period: Period, bucke
         let state = shared.state();
         let Some(b) = state.indices.get(name).and_then(|i| i.buckets.get(&period)) else { return };
         let (applied, whole) = (b.applied, b.applied == b.tail.len());
-        Job { name: name.clone(), period, bucket: bucket.clone(), docs: Vec::new(), applied, whole, commit: applied > 0, end: state.end }
+        Job {
+            name: name.clone(),
+            period,
+            bucket: bucket.clone(),
+            docs: Vec::new(),
+            applied,
+            whole,
+            commit: applied > 0,
+            end: state.end,
+        }
     };
     if job.commit
         && let Err(e) = perform(shared, &job)

@@ -21,7 +21,12 @@ pub use append::Done;
 pub use error::{Error, ItemError};
 pub use frame::{Doc, Frame, Kind, seq_of};
 pub use index::{GotDoc, Index, IndexInfo, Listener, Options};
+pub use names::Expand;
 pub use op::{AlertVersion, Appended, Batch, ItemResult, Op, OpKind, Outcome, Provenance, Update, Written};
 pub use period::Period;
+pub use search::{Hit, SearchRequest, SearchResponse, Select, SortBy, SortKey};
 pub use state::Counts;
 pub use wal::{Faults, Lineage, Position};
+
+#[cfg(test)]
+mod tests;

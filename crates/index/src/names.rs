@@ -139,7 +139,10 @@ mod tests {
         assert_eq!(pick("nope*"), "");
         assert_eq!(pick(".alerts-security.alerts-*"), ".alerts-security.alerts-default");
         assert_eq!(pick("*,-*default"), "plain plain-2");
-        assert_eq!(resolve("nope,plain", NAMES, Expand { ignore_unavailable: true, hidden: false }).unwrap(), ["plain"]);
+        assert_eq!(
+            resolve("nope,plain", NAMES, Expand { ignore_unavailable: true, hidden: false }).unwrap(),
+            ["plain"]
+        );
     }
 
     #[test]

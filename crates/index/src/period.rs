@@ -103,6 +103,17 @@ impl Period {
     }
 }
 
+/// Months since year 0 of a time in milliseconds.
+pub(crate) fn months_of(ms: i64) -> i64 {
+    let (y, m, _) = civil(ms.div_euclid(DAY_US / 1000).clamp(-100_000_000, 100_000_000));
+    i64::from(y) * 12 + i64::from(m) - 1
+}
+
+/// First millisecond of a month since year 0.
+pub(crate) fn month_ms(months: i64) -> i64 {
+    days(months.div_euclid(12) as i32, months.rem_euclid(12) as i32 + 1, 1) * (DAY_US / 1000)
+}
+
 /// Days since 1970-01-01 of a civil date (proleptic Gregorian).
 fn days(y: i32, m: i32, d: i32) -> i64 {
     let y = i64::from(if m <= 2 { y - 1 } else { y });

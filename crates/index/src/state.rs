@@ -184,7 +184,7 @@ impl State {
         let lineage = self.lineage;
         let dir = self.index_dir(name, self.indices.get(name)?.number).join(period.name());
         let index = self.indices.get_mut(name)?;
-        Some(index.buckets.entry(period).or_insert_with(|| BucketState::new(Bucket::new(dir, name.clone(), period, lineage))))
+        Some(index.buckets.entry(period).or_insert_with(|| BucketState::new(Bucket::new(dir, lineage))))
     }
 
     /// Puts an acknowledged or replayed frame's documents where searches find them.

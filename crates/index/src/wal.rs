@@ -7,7 +7,7 @@
 //! Source: `design/engine.md` §5, §14.
 
 use crate::error::Error;
-use crate::frame::{self, Frame, FRAME_BYTES_MAX};
+use crate::frame::{self, FRAME_BYTES_MAX, Frame};
 use bytes::Bytes;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -99,7 +99,12 @@ impl Wal {
     ///
     /// - `begin_after`: a new log numbers its frames from here, so that numbers never fall over a lost log.
     /// - errors: `Newer`, `Damaged` (an older segment or a header), `Io`, `DiskFull`.
-    pub fn open(dir: &Path, begin_after: u64, segment_bytes: u64, faults: Option<Arc<dyn Faults>>) -> Result<Self, Error> {
+    pub fn open(
+        dir: &Path,
+        begin_after: u64,
+        segment_bytes: u64,
+        faults: Option<Arc<dyn Faults>>,
+    ) -> Result<Self, Error> {
         std::fs::create_dir_all(dir).map_err(|e| Error::io(dir, &e))?;
         let mut paths: Vec<(u64, PathBuf)> = Vec::new();
         for entry in std::fs::read_dir(dir).map_err(|e| Error::io(dir, &e))? {
@@ -184,7 +189,8 @@ impl Wal {
             segments.push(Segment { path, first, len, marks });
         }
         let newest = segments.last().expect("at least one segment");
-        let mut file = OpenOptions::new().read(true).write(true).open(&newest.path).map_err(|e| Error::io(&newest.path, &e))?;
+        let mut file =
+            OpenOptions::new().read(true).write(true).open(&newest.path).map_err(|e| Error::io(&newest.path, &e))?;
         file.seek(SeekFrom::End(0)).map_err(|e| Error::io(&newest.path, &e))?;
         Ok(Self {
             dir: dir.into(),
@@ -219,10 +225,6 @@ impl Wal {
     /// Number before the first frame that is still there.
     pub fn begin(&self) -> u64 {
         self.segments[0].first - 1
-    }
-    /// Bytes of all segments.
-    pub fn bytes(&self) -> u64 {
-        self.segments.iter().map(|s| s.len).sum()
     }
     /// Bytes of segments that hold frames above `number`.
     pub fn bytes_above(&self, number: u64) -> u64 {
@@ -343,12 +345,18 @@ pub(crate) fn read(plan: Vec<(PathBuf, u64, u64)>, number: u64, bytes_max: usize
         let mut reader = SegmentReader::new(file, at, len);
         loop {
             let at = reader.at;
-            let Some(raw) = reader.next().map_err(|what| Error::Damaged { path: path.clone(), at, what })? else { break };
+            let Some(raw) = reader.next().map_err(|what| Error::Damaged { path: path.clone(), at, what })? else {
+                break;
+            };
             if raw.number <= number {
                 continue;
             }
             bytes += raw.body.len();
-            out.push(frame::decode(raw.number, raw.arrival, &raw.body).map_err(|what| Error::Damaged { path: path.clone(), at, what })?);
+            out.push(frame::decode(raw.number, raw.arrival, &raw.body).map_err(|what| Error::Damaged {
+                path: path.clone(),
+                at,
+                what,
+            })?);
             if bytes >= bytes_max {
                 return Ok(out);
             }
@@ -372,7 +380,13 @@ fn write(file: &mut File, bytes: &[u8], faults: Option<&Arc<dyn Faults>>) -> std
     file.write_all(bytes)
 }
 
-fn create(dir: &Path, lineage: Lineage, first: u64, feed: u64, faults: Option<&Arc<dyn Faults>>) -> Result<(Segment, File), Error> {
+fn create(
+    dir: &Path,
+    lineage: Lineage,
+    first: u64,
+    feed: u64,
+    faults: Option<&Arc<dyn Faults>>,
+) -> Result<(Segment, File), Error> {
     let path = dir.join(format!("{first:020}.wal"));
     let mut head = Vec::with_capacity(HEADER);
     head.extend_from_slice(MAGIC);
