@@ -41,6 +41,8 @@ pub enum Role {
     Fallback,
     /// A branch of `if`, `switch` or `parallel`; `index` names it.
     Branch,
+    /// Step-level `foreach`: the whole list; its iterations are `Loop` hops below it.
+    Each,
 }
 
 /// One scope on the way to a step.
@@ -61,6 +63,10 @@ pub struct Hop {
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_zero(n: &u32) -> bool {
     *n == 0
+}
+
+fn is_empty(text: &Arc<str>) -> bool {
+    text.is_empty()
 }
 
 /// Where a step stands: every enclosing scope, outermost first.
@@ -89,6 +95,7 @@ impl fmt::Display for StepPath {
                 Role::Retry => "~retry",
                 Role::Fallback => "~fallback",
                 Role::Branch => "~branch",
+                Role::Each => "~each",
             };
             f.write_str(role)?;
             if hop.index > 0 {
@@ -150,6 +157,13 @@ pub enum Body {
     Payload(PayloadRef),
     /// A blob.
     Blob(BlobRef),
+}
+
+impl Body {
+    /// True for `Null`.
+    pub const fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
 }
 
 impl From<Value> for Body {
@@ -643,6 +657,12 @@ pub enum FactKind {
         output: Body,
         /// Error, if it failed (also when continued).
         error: Option<Fault>,
+        /// Step type, where no `Entered` said it before (leaf steps).
+        #[serde(default, skip_serializing_if = "is_empty")]
+        kind: Arc<str>,
+        /// Rendered input, where no `Entered` or `Asked` said it before (leaf steps without an effect).
+        #[serde(default, skip_serializing_if = "Body::is_null")]
+        input: Body,
     },
     /// An effect was asked for, frozen.
     Asked {
@@ -656,6 +676,15 @@ pub enum FactKind {
         deadline: Option<Time>,
         /// The step's own durable state, with its version byte.
         memo: Body,
+        /// The answer is the step's result: `Answered` leaves the step, no `Left` follows.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        closes: bool,
+        /// Step type.
+        #[serde(default, skip_serializing_if = "is_empty")]
+        kind: Arc<str>,
+        /// Rendered input, where the request does not show it (internal effects).
+        #[serde(default, skip_serializing_if = "Body::is_null")]
+        input: Body,
     },
     /// The first byte of a destructive attempt is about to leave.
     Attempting {

@@ -5,7 +5,20 @@
 //! Source: `design/engine.md` §1–2, `reference/workflow-language.md`.
 
 pub mod catalogue;
+pub mod condition;
 pub mod core;
+pub mod decide;
+pub mod duration;
+pub mod json;
+pub mod program;
+pub mod state;
+pub mod steps;
+pub mod template;
+pub mod yaml;
 
 pub use catalogue::{Catalogue, ConnectorView, OperationMeta};
 pub use core::*;
+pub use decide::{Cx, Decided, Env, Fuel, Unbound, decide};
+pub use program::{Graph, Meta, Program};
+pub use state::{State, evolve};
+pub use steps::catalogue as step_catalogue;

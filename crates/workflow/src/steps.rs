@@ -1,0 +1,427 @@
+//! The step types that are code, and the one for operations that arrive as data; one file and one line in [`TABLE`] each.
+//!
+//! Invariants: a step performs nothing: it returns what should happen; its class is declared once; everything it needs again later is in
+//! its memo.
+//! Not here: flow (`if`, `foreach` … stand in `decide::flow`, because they move the machine itself), connectors by name.
+//! Source: `design/engine.md` §1, §2.4; `reference/workflow-steps.md`.
+
+mod ai;
+mod alerts_status;
+mod cases;
+mod connector;
+mod console;
+mod data_set;
+mod elasticsearch_search;
+mod end;
+mod http;
+mod kibana_request;
+mod wait;
+mod wait_for_approval;
+
+use crate::catalogue::{Catalogue, ConnectorView, OperationMeta};
+use crate::core::{Class, Decision, Fault, Start, Status, StepPath};
+use crate::template::Params;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+use stdx::{Id, Time, Value};
+
+/// What a step type says about itself.
+#[derive(Debug)]
+pub struct StepMeta {
+    /// `type`.
+    pub name: &'static str,
+    /// Title for people.
+    pub title: &'static str,
+    /// One sentence.
+    pub description: &'static str,
+    /// Group of the catalogue: `flow people data cases security ai connectors http elastic`.
+    pub group: &'static str,
+    /// Worst class.
+    pub class: Class,
+    /// JSON Schema of `with`.
+    pub schema: &'static str,
+    /// JSON Schema of the output.
+    pub output: &'static str,
+    /// Connector types it takes.
+    pub connectors: &'static [&'static str],
+    /// Step-level keys besides the envelope.
+    pub config: &'static [&'static str],
+    /// An example step.
+    pub example: &'static str,
+}
+
+/// What a step may know when it starts or goes on.
+pub struct StepCx<'a> {
+    /// Where it stands.
+    pub path: &'a StepPath,
+    /// Step name.
+    pub name: &'a Arc<str>,
+    /// Step type as written.
+    pub kind: &'a Arc<str>,
+    /// What started the run.
+    pub start: &'a Start,
+    /// Now.
+    pub now: Time,
+    /// Operations and connectors.
+    pub catalogue: &'a Catalogue,
+    /// Rendered step-level keys of the type.
+    pub config: &'a Value,
+    /// The connector that `connector-id` names.
+    pub connector: Option<&'a ConnectorView>,
+    /// The operation's words, for operations that arrive as data.
+    pub operation: Option<&'a OperationMeta>,
+    /// Number of effects this start of the step has asked for.
+    pub calls: u32,
+    /// Step timeout, for steps that give it a meaning of their own.
+    pub timeout: Option<&'a crate::program::Timeout>,
+}
+
+impl StepCx<'_> {
+    /// An id for something this step creates: same run, path, call and tag, same id.
+    pub fn id(&self, tag: &str) -> Id {
+        stdx::id::uuid_v8(self.start.at, &[&self.start.execution, &self.path.to_string(), &self.calls.to_string(), tag])
+    }
+}
+
+/// What a step wakes up by.
+#[derive(Clone, Debug)]
+pub enum Wake {
+    /// Its effect was answered.
+    Answered(Result<Value, Fault>),
+    /// Its time has come.
+    Timer,
+    /// A person decided.
+    Decided(Box<Decision>),
+}
+
+/// A call as a step asks for it; the machine adds lane, deadline, caps.
+#[derive(Clone, Debug)]
+pub struct CallSpec {
+    /// Operation.
+    pub operation: Arc<str>,
+    /// Connector id.
+    pub connector: Option<Arc<str>>,
+    /// Where it goes.
+    pub target: Value,
+    /// Parameters.
+    pub params: Value,
+    /// Class with these parameters.
+    pub class: Class,
+    /// Lane.
+    pub lane: Arc<str>,
+}
+
+/// What a step wants to ask a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// Message.
+    pub message: Arc<str>,
+    /// Yes.
+    pub approve_label: Arc<str>,
+    /// No.
+    pub reject_label: Arc<str>,
+    /// How long it may take, with the author's text.
+    pub timeout: (stdx::Duration, Arc<str>),
+}
+
+/// What happens next.
+#[derive(Debug)]
+pub enum Next {
+    /// Completed with an output.
+    Done(Value),
+    /// A call; `closes`: its answer is the step's output.
+    Call {
+        /// The call.
+        call: Box<CallSpec>,
+        /// Its durable state.
+        memo: Value,
+        /// The answer is the output as it stands.
+        closes: bool,
+    },
+    /// A change of our own records.
+    Internal {
+        /// The change.
+        command: Box<triage::Command>,
+        /// Its durable state.
+        memo: Value,
+    },
+    /// Sleep.
+    Until(Time),
+    /// Ask a person.
+    Ask(Box<Ask>),
+    /// Failed.
+    Fail(Fault),
+    /// The whole run ends.
+    End {
+        /// How.
+        status: Status,
+        /// Record of the run.
+        output: Value,
+        /// Error of the run.
+        error: Option<Fault>,
+    },
+}
+
+impl Next {
+    /// Failed with a type and a message.
+    pub fn fail(kind: &str, message: impl Into<Arc<str>>) -> Self {
+        Self::Fail(Fault::new(kind, message))
+    }
+}
+
+/// A step type.
+pub trait StepType: Sync + std::fmt::Debug {
+    /// What it says about itself.
+    fn meta(&self) -> &'static StepMeta;
+    /// Worst class with parameters as written, before they are rendered.
+    fn class_written(&self, _params: &Params, operation: Option<&OperationMeta>) -> Class {
+        operation.map_or(Class::None, |o| o.class).max(self.meta().class)
+    }
+    /// Starts.
+    fn start(&self, cx: &StepCx<'_>, params: Value) -> Next;
+    /// Goes on after an effect or a wait.
+    fn resume(&self, _cx: &StepCx<'_>, _memo: &Value, wake: Wake) -> Next {
+        match wake {
+            Wake::Answered(Ok(v)) => Next::Done(v),
+            Wake::Answered(Err(fault)) => Next::Fail(fault),
+            Wake::Timer | Wake::Decided(_) => Next::Done(Value::Null),
+        }
+    }
+}
+
+/// All step types that are code, sorted by name.
+pub static TABLE: &[&dyn StepType] = &[
+    &ai::PROMPT,
+    &ai::SUMMARIZE,
+    &cases::ADD_ALERTS,
+    &cases::ADD_COMMENT,
+    &cases::ADD_OBSERVABLES,
+    &cases::ADD_TAGS,
+    &cases::ASSIGN_CASE,
+    &cases::CLOSE_CASE,
+    &cases::CREATE_CASE,
+    &cases::GET_CASE,
+    &cases::SET_SEVERITY,
+    &cases::SET_STATUS,
+    &cases::UPDATE_CASE,
+    &console::CONSOLE,
+    &data_set::DATA_SET,
+    &elasticsearch_search::SEARCH,
+    &http::HTTP,
+    &alerts_status::SET_ALERTS_STATUS,
+    &kibana_request::KIBANA_REQUEST,
+    &alerts_status::SECURITY_SET_ALERT_STATUS,
+    &wait::WAIT,
+    &wait_for_approval::WAIT_FOR_APPROVAL,
+    &end::FAIL,
+    &end::OUTPUT,
+];
+
+/// The type of operations that arrive as data.
+pub static CONNECTOR: &dyn StepType = &connector::CONNECTOR;
+
+/// Flow types, for the catalogue and for advice: name, title, description, example.
+pub const FLOW: [(&str, &str, &str, &str); 7] = [
+    ("foreach", "For each", "runs its steps once per item of a list", "- name: each\n  type: foreach\n  foreach: \"${{ event.alerts }}\"\n  steps: []\n"),
+    ("if", "If", "takes one of two branches", "- name: gate\n  type: if\n  condition: 'inputs.mode: live'\n  steps: []\n"),
+    ("loop.break", "Break", "leaves the innermost loop", "- name: enough\n  type: loop.break\n"),
+    ("loop.continue", "Continue", "goes on with the next iteration", "- name: next\n  type: loop.continue\n"),
+    ("parallel", "Parallel", "runs branches at the same time", "- name: both\n  type: parallel\n  branches: []\n"),
+    ("switch", "Switch", "takes the branch whose value matches", "- name: route\n  type: switch\n  expression: \"{{ inputs.kind }}\"\n  cases: []\n"),
+    ("while", "While", "repeats its steps while a condition holds, at least once", "- name: poll\n  type: while\n  condition: 'steps.check.output.more: true'\n  steps: []\n"),
+];
+
+/// Old names and what they are called now.
+const ALIASES: [(&str, &str); 8] = [
+    ("kibana.addCaseComment", "cases.addComment"),
+    ("kibana.addCaseCommentDefaultSpace", "cases.addComment"),
+    ("kibana.createCase", "cases.createCase"),
+    ("kibana.createCaseDefaultSpace", "cases.createCase"),
+    ("kibana.getCase", "cases.getCase"),
+    ("kibana.getCaseDefaultSpace", "cases.getCase"),
+    ("kibana.updateCase", "cases.updateCase"),
+    ("kibana.updateCaseDefaultSpace", "cases.updateCase"),
+];
+
+/// The code of a step type, its operation if it has one, and its present name.
+pub fn find(kind: &str, catalogue: &Catalogue) -> Option<(&'static dyn StepType, Option<Arc<OperationMeta>>, &'static str)> {
+    let name = ALIASES.iter().find(|(old, _)| *old == kind).map_or(kind, |(_, new)| new);
+    if let Some(code) = TABLE.iter().find(|t| t.meta().name == name) {
+        return Some((*code, None, code.meta().name));
+    }
+    let operation = catalogue.operation(kind)?;
+    Some((CONNECTOR, Some(Arc::new(operation.clone())), ""))
+}
+
+/// True where a missing `connector-id` is no mistake.
+pub fn connector_optional(meta: &StepMeta) -> bool {
+    meta.name != "connector"
+}
+
+/// All names that a workflow may use.
+pub fn names(catalogue: &Catalogue) -> Vec<&str> {
+    TABLE.iter().map(|t| t.meta().name).chain(FLOW.iter().map(|f| f.0)).chain(catalogue.operations.keys().map(|k| &**k)).collect()
+}
+
+static SCHEMAS: LazyLock<BTreeMap<&'static str, (Value, Value)>> = LazyLock::new(|| {
+    let parse = |text: &str| stdx::json::parse(text).unwrap_or_default();
+    TABLE.iter().map(|t| t.meta()).map(|m| (m.name, (parse(m.schema), parse(m.output)))).collect()
+});
+
+/// The parsed schema of `with`.
+pub fn schema(meta: &StepMeta) -> Value {
+    SCHEMAS.get(meta.name).map(|(schema, _)| schema.clone()).unwrap_or_default()
+}
+
+/// One row of the catalogue as the page reads it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CatalogueRow {
+    /// Step type.
+    #[serde(rename = "type")]
+    pub kind: Arc<str>,
+    /// Title.
+    pub title: Arc<str>,
+    /// One sentence.
+    pub description: Arc<str>,
+    /// Group.
+    pub group: Arc<str>,
+    /// Worst class.
+    pub effect: Class,
+    /// JSON Schema of `with`.
+    pub schema: Value,
+    /// JSON Schema of the output.
+    pub output: Value,
+    /// Connector types.
+    pub connector_types: Vec<Arc<str>>,
+    /// Example.
+    pub example: Option<Arc<str>>,
+}
+
+/// All step types: code, flow, and the operations of `catalogue`, sorted by name.
+pub fn catalogue(catalogue: &Catalogue) -> Vec<CatalogueRow> {
+    let mut rows: BTreeMap<Arc<str>, CatalogueRow> = BTreeMap::new();
+    for o in catalogue.operations.values() {
+        let row = CatalogueRow {
+            kind: o.name.clone(),
+            title: o.title.clone(),
+            description: o.title.clone(),
+            group: "connectors".into(),
+            effect: o.class,
+            schema: o.schema.clone(),
+            output: o.output.clone(),
+            connector_types: o.connector.iter().cloned().collect(),
+            example: None,
+        };
+        rows.insert(o.name.clone(), row);
+    }
+    for m in TABLE.iter().map(|t| t.meta()) {
+        let (schema, output) = SCHEMAS.get(m.name).cloned().unwrap_or_default();
+        let row = CatalogueRow {
+            kind: m.name.into(),
+            title: m.title.into(),
+            description: m.description.into(),
+            group: m.group.into(),
+            effect: m.class,
+            schema,
+            output,
+            connector_types: m.connectors.iter().map(|c| (*c).into()).collect(),
+            example: Some(m.example.into()),
+        };
+        rows.insert(m.name.into(), row);
+    }
+    for (name, title, description, example) in FLOW {
+        let row = CatalogueRow {
+            kind: name.into(),
+            title: title.into(),
+            description: description.into(),
+            group: "flow".into(),
+            effect: Class::None,
+            schema: Value::object([("type", Value::from("object"))]),
+            output: Value::Null,
+            connector_types: vec![],
+            example: Some(example.into()),
+        };
+        rows.insert(name.into(), row);
+    }
+    rows.into_values().collect()
+}
+
+/// Text of a member, coerced from scalars.
+fn text(params: &Value, key: &str) -> Option<Arc<str>> {
+    match params.get(key)? {
+        Value::Null => None,
+        Value::Str(s) => Some(s.clone()),
+        v @ (Value::Array(_) | Value::Object(_)) => Some(stdx::json::text(v).into()),
+        v => Some(crate::json::scalar_text(v).into()),
+    }
+}
+
+/// Text of a member that must be there.
+fn required(params: &Value, key: &str, kind: &str) -> Result<Arc<str>, Fault> {
+    match text(params, key) {
+        Some(s) if !s.trim().is_empty() => Ok(s),
+        _ => Err(invalid(format!("`{kind}` needs `with.{key}`"))),
+    }
+}
+
+fn invalid(message: String) -> Fault {
+    Fault::new("InvalidInput", message)
+}
+
+/// Coerces scalar text to the declared type, as authors pass `"{{ inputs.flag }}"` where a boolean is declared.
+pub fn coerce(schema: &Value, params: Value) -> Value {
+    let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return params };
+    let wanted = |value: &Value, property: &Value| -> Option<Value> {
+        let text = value.as_str()?;
+        match property.get("type").and_then(Value::as_str)? {
+            "boolean" => text.parse::<bool>().ok().map(Value::Bool),
+            "integer" => text.parse::<i64>().ok().map(Value::Int),
+            "number" => text.parse::<i64>().ok().map(Value::Int).or_else(|| text.parse::<f64>().ok().filter(|f| f.is_finite()).map(Value::Float)),
+            "array" | "object" => stdx::json::parse(text).ok().filter(|v| v.as_array().is_some() || v.as_object().is_some()),
+            _ => None,
+        }
+    };
+    let changes: Vec<(Arc<str>, Value)> = match params.as_object() {
+        Some(o) => o.iter().filter_map(|(k, v)| Some((k.clone(), wanted(v, properties.get(k)?)?))).collect(),
+        None => return params,
+    };
+    let mut params = params;
+    if let Some(o) = params.object_mut().filter(|_| !changes.is_empty()) {
+        for (k, v) in changes {
+            o.insert(k, v);
+        }
+    }
+    params
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_type_is_documented_sorted_and_has_schemas_that_parse() {
+        let names: Vec<_> = TABLE.iter().map(|t| t.meta().name).collect();
+        let mut sorted = names.clone();
+        sorted.sort_unstable();
+        assert_eq!(names, sorted, "the table is sorted by name");
+        for m in TABLE.iter().map(|t| t.meta()) {
+            assert!(!m.title.is_empty() && !m.description.is_empty(), "{}", m.name);
+            for text in [m.schema, m.output] {
+                let v = stdx::json::parse(text).unwrap_or_else(|e| panic!("{}: {e}: {text}", m.name));
+                assert!(jsonschema::validator_for(&(&v).into()).is_ok(), "{}: {text}", m.name);
+            }
+        }
+    }
+
+    #[test]
+    fn the_example_of_every_step_type_loads_without_errors() {
+        for m in TABLE.iter().map(|t| t.meta()) {
+            let steps: String = m.example.lines().map(|l| format!("  {l}\n")).collect();
+            let text = format!("name: x\ntriggers: [{{ type: manual }}]\nsteps:\n{steps}");
+            let (program, found) = crate::Program::load(&text, &Catalogue::default());
+            let errors: Vec<_> = found.iter().filter(|d| d.is_error()).collect();
+            assert!(program.is_some() && errors.is_empty(), "{}: {errors:?}\n{text}", m.name);
+        }
+    }
+}
