@@ -4,10 +4,10 @@
 //! Not here: the grammar and evaluation of KQL (`lang`).
 //! Source: `reference/workflow-language.md` §5.6, §5.7, Appendix D.
 
-use crate::template::{self, Limits, Refs, Text, is_template, is_typed};
+use crate::template::{self, Limits, Refs, Root, Text, is_template, is_typed};
 use crate::yaml::{Node, Yaml};
 use std::sync::Arc;
-use stdx::{Diagnostic, Span, Value};
+use stdx::{Diagnostic, Value};
 
 mod engine;
 
@@ -39,11 +39,19 @@ impl Condition {
             Yaml::Str(s) => s.text.clone(),
             _ => {
                 found.push(
-                    Diagnostic::error("schemaViolation", node.span, format!("a condition must be text, found a {}", node.kind()))
-                        .hint("write KQL in quotes, or a `${{ }}` expression")
-                        .at(path),
+                    Diagnostic::error(
+                        "schemaViolation",
+                        node.span,
+                        format!("a condition must be text, found a {}", node.kind()),
+                    )
+                    .hint("write KQL in quotes, or a `${{ }}` expression")
+                    .at(path),
                 );
-                return Self { source: "false".into(), refs: Refs::default(), code: Code::Broken("a condition must be text".into()) };
+                return Self {
+                    source: "false".into(),
+                    refs: Refs::default(),
+                    code: Code::Broken("a condition must be text".into()),
+                };
             }
         };
         lint(node, &text, source, path, found);
@@ -81,11 +89,11 @@ impl Condition {
     /// Evaluates.
     ///
     /// - errors: the sentence the step fails with, without the step's name.
-    pub fn eval(&self, root: &Value) -> Result<bool, String> {
+    pub fn eval(&self, root: &Root) -> Result<bool, String> {
         match &self.code {
             Code::Bool(b) => Ok(*b),
             Code::Broken(message) => Err(self.syntax(&self.source, message)),
-            Code::Kql(query) => engine::eval(query, root).map_err(|e| self.syntax(&self.source, &e)),
+            Code::Kql(query) => Ok(engine::eval(query, root)),
             Code::Text(text) => match text.eval(root)? {
                 None => Ok(false),
                 Some(Value::Bool(b)) => Ok(b),
@@ -94,7 +102,7 @@ impl Condition {
                     "false" => Ok(false),
                     _ => {
                         let query = engine::parse(&s).map_err(|(e, _)| self.syntax(&s, &e))?;
-                        engine::eval(&query, root).map_err(|e| self.syntax(&s, &e))
+                        Ok(engine::eval(&query, root))
                     }
                 },
                 Some(other) => Err(format!(
@@ -107,7 +115,7 @@ impl Condition {
     }
 
     /// The condition with its templates rendered, for the record of an `if`.
-    pub fn rendered(&self, root: &Value) -> Value {
+    pub fn rendered(&self, root: &Root) -> Value {
         match &self.code {
             Code::Text(text) => text.eval(root).ok().flatten().unwrap_or_default(),
             _ => Value::Str(self.source.clone()),
@@ -131,26 +139,40 @@ fn lint(node: &Node, text: &str, source: &str, path: &str, found: &mut Vec<Diagn
         ("!=", "invalidInequalityOperator", "Invalid condition syntax: \"!=\" is not a valid KQL operator"),
     ] {
         if bare.contains(operator) {
-            let hint = if operator == "==" { "use \":\" for equality, for example `field: value`" } else { "use `not field: value`" };
+            let hint = if operator == "==" {
+                "use \":\" for equality, for example `field: value`"
+            } else {
+                "use `not field: value`"
+            };
             // Stored by Kibana as valid all the same (Appendix D), so a warning.
             found.push(Diagnostic::warning(code, node.span, message).hint(hint).at(path));
         }
     }
     let single = bare.char_indices().any(|(i, c)| {
-        c == '=' && !matches!(bare[..i].chars().next_back(), Some('=' | '!' | '<' | '>' | '|' | '$')) && !bare[i + 1..].starts_with('=')
+        c == '='
+            && !matches!(bare[..i].chars().next_back(), Some('=' | '!' | '<' | '>' | '|' | '$'))
+            && !bare[i + 1..].starts_with('=')
     });
     if single {
         found.push(
-            Diagnostic::warning("invalidAssignmentOperator", node.span, "Invalid condition syntax: \"=\" is not a valid KQL operator")
-                .hint("use \":\" for equality, for example `field: value`")
-                .at(path),
+            Diagnostic::warning(
+                "invalidAssignmentOperator",
+                node.span,
+                "Invalid condition syntax: \"=\" is not a valid KQL operator",
+            )
+            .hint("use \":\" for equality, for example `field: value`")
+            .at(path),
         );
     }
     if let Some(at) = text.find(": '").or_else(|| text.find(":'")) {
         found.push(
-            Diagnostic::warning("kqlSingleQuotes", node.inside(source, at, text.len()), "single quotes are ordinary characters in KQL")
-                .hint("use double quotes")
-                .at(path),
+            Diagnostic::warning(
+                "kqlSingleQuotes",
+                node.inside(source, at, text.len()),
+                "single quotes are ordinary characters in KQL",
+            )
+            .hint("use double quotes")
+            .at(path),
         );
     }
     if let Some(at) = bare.find(": null").or_else(|| bare.find(":null")) {
@@ -182,9 +204,4 @@ fn unquoted(text: &str) -> String {
         out.extend(std::iter::repeat_n(if hide { ' ' } else { c }, if hide { c.len_utf8() } else { 1 }));
     }
     out
-}
-
-/// Where nothing better is known.
-pub(crate) const fn whole(text: &str) -> Span {
-    Span::new(0, text.len())
 }

@@ -127,7 +127,59 @@ impl fmt::Display for EffectKey {
     }
 }
 
+impl StepPath {
+    /// Reads the display form back; `None` for anything that is not one.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.is_empty() {
+            return Some(Self(Arc::new([])));
+        }
+        text.split('/').map(parse_hop).collect::<Option<Vec<_>>>().map(|hops| Self(hops.into()))
+    }
+}
+
+fn parse_hop(text: &str) -> Option<Hop> {
+    let (rest, pass) = match text.split_once('+') {
+        Some((rest, n)) => (rest, n.parse().ok()?),
+        None => (text, 0),
+    };
+    let (rest, index) = match rest.split_once('#') {
+        Some((rest, n)) => (rest, n.parse().ok()?),
+        None => (rest, 0),
+    };
+    let (name, role) = match rest.split_once('~') {
+        None => (rest, Role::Step),
+        Some((name, word)) => {
+            let role = match word {
+                "if" => Role::Guard,
+                "loop" => Role::Loop,
+                "timeout" => Role::Timeout,
+                "retry" => Role::Retry,
+                "fallback" => Role::Fallback,
+                "branch" => Role::Branch,
+                "each" => Role::Each,
+                _ => return None,
+            };
+            (name, role)
+        }
+    };
+    let mut plain = String::with_capacity(name.len());
+    let mut rest = name;
+    while let Some(at) = rest.find('%') {
+        plain.push_str(&rest[..at]);
+        plain.push(char::from(u8::from_str_radix(rest.get(at + 1..at + 3)?, 16).ok()?));
+        rest = &rest[at + 3..];
+    }
+    plain.push_str(rest);
+    Some(Hop { name: plain.into(), role, index, pass })
+}
+
 impl EffectKey {
+    /// Reads the display form back, as it stands in the outbox and in a settlement's `path`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (execution, rest) = text.split_once('/')?;
+        let (path, call) = rest.rsplit_once('!')?;
+        Some(Self { execution: Id::from(execution), path: StepPath::parse(path)?, call: call.parse().ok()? })
+    }
     /// The `Idempotency-Key` sent outside: SHA-256 of the key's text, 32 hex characters.
     pub fn idempotency_key(&self) -> String {
         stdx::id::sha256_hex(self.to_string().as_bytes())[..32].to_owned()

@@ -14,8 +14,9 @@ mod policy;
 
 use crate::catalogue::Catalogue;
 use crate::core::{
-    Body, Command, DecisionVerdict, Effect, EffectKey, Fact, FactKind, Fault, Hop, Mode as StartMode, PAYLOAD_BYTES_MIN, PayloadRef, RUN_FACTS_MAX,
-    Role, Start, Status, StepPath, TURN_BYTES_MAX, TURN_FACTS_MAX, TimerChange, TimerId, Turn, Wait,
+    Body, Command, DecisionVerdict, Effect, EffectKey, Fact, FactKind, Fault, Hop, Mode as StartMode,
+    PAYLOAD_BYTES_MIN, PayloadRef, RUN_FACTS_MAX, Role, Start, Status, StepPath, TURN_BYTES_MAX, TURN_FACTS_MAX,
+    TimerChange, TimerId, Turn, Wait,
 };
 use crate::program::Program;
 use crate::state::{Closing, Mode, Phase, State, evolve};
@@ -187,7 +188,9 @@ impl Work<'_> {
     fn handle(&mut self, command: &Command) -> Work_<()> {
         match command {
             Command::Start(start) => self.begin_run(start),
-            Command::Begin { key, not_after, target, held } => self.begin_attempt(key, *not_after, target, held.clone()),
+            Command::Begin { key, not_after, target, held } => {
+                self.begin_attempt(key, *not_after, target, held.clone())
+            }
             Command::Outcome { key, attempt, outcome } => self.outcome(key, *attempt, outcome),
             Command::Detached { key, handle } => {
                 if self.state.call(key).is_some() {
@@ -269,7 +272,9 @@ impl Work<'_> {
     /// A frame that can go on, oldest first.
     fn movable(&self) -> Option<StepPath> {
         let free = |f: &crate::state::Frame| match &f.mode {
-            Mode::Body(_) if f.last_hop().is_some_and(|h| h.role == Role::Step) && self.is_parallel(f) => self.parallel_can_move(f),
+            Mode::Body(_) if f.last_hop().is_some_and(|h| h.role == Role::Step) && self.is_parallel(f) => {
+                self.parallel_can_move(f)
+            }
             Mode::Body(_) => !self.state.has_open_below(&f.path),
             Mode::Failed { timer, woke, .. } => (*woke || timer.is_none()) && !self.state.has_open_below(&f.path),
             Mode::Answered { .. } | Mode::Woken { .. } => true,
@@ -334,7 +339,13 @@ impl Work<'_> {
     }
 
     /// Ends the run: calls that may be given up are, questions are withdrawn.
-    fn end_run(&mut self, status: Status, output: Body, error: Option<Fault>, cancelled: Option<(Arc<str>, Option<Arc<str>>)>) {
+    fn end_run(
+        &mut self,
+        status: Status,
+        output: Body,
+        error: Option<Fault>,
+        cancelled: Option<(Arc<str>, Option<Arc<str>>)>,
+    ) {
         self.abandon_below(&[]);
         let withdrawn: Vec<Id> = self.open_questions(&[]);
         self.close.extend(withdrawn.into_iter().map(|id| (id, RowState::Withdrawn)));
@@ -371,8 +382,12 @@ impl Work<'_> {
         let id = |t: &TimerChange| match t {
             TimerChange::Set { id, .. } | TimerChange::Clear { id } => id.clone(),
         };
-        let mut timers: Vec<TimerChange> =
-            self.before.iter().filter(|t| !after.iter().any(|a| id(a) == id(t))).map(|t| TimerChange::Clear { id: id(t) }).collect();
+        let mut timers: Vec<TimerChange> = self
+            .before
+            .iter()
+            .filter(|t| !after.iter().any(|a| id(a) == id(t)))
+            .map(|t| TimerChange::Clear { id: id(t) })
+            .collect();
         timers.extend(after.into_iter().filter(|t| !self.before.contains(t)));
         Turn {
             base: self.base,
@@ -393,7 +408,6 @@ impl Work<'_> {
         let (path, question) = (q.path.clone(), q.question.clone());
         if decision.verdict == DecisionVerdict::Void || self.targets_differ(&question) {
             self.emit(FactKind::Void { question: question.id.clone() });
-            self.close.push((question.id.clone(), RowState::Void));
             return Ok(());
         }
         self.emit(FactKind::Woke { path, by: "decided".into(), decision: Some(Box::new(decision.clone())) });
@@ -409,7 +423,9 @@ impl Work<'_> {
             _ => Value::Null,
         };
         let verdict = match verdict {
-            Settlement::Happened { output, note } => Settlement::Happened { output: self.shrink(output), note: note.clone() },
+            Settlement::Happened { output, note } => {
+                Settlement::Happened { output: self.shrink(output), note: note.clone() }
+            }
             other => other.clone(),
         };
         self.emit(FactKind::Settled { key: key.clone(), verdict: verdict.clone(), by: by.clone() });

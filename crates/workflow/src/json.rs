@@ -14,7 +14,9 @@ pub fn size(value: &Value) -> usize {
         Value::Time(_) => 26,
         Value::Str(s) => text_size(s),
         Value::Array(a) => 2 + a.len().saturating_sub(1) + a.iter().map(size).sum::<usize>(),
-        Value::Object(o) => 2 + o.len().saturating_sub(1) + o.iter().map(|(k, v)| text_size(k) + 1 + size(v)).sum::<usize>(),
+        Value::Object(o) => {
+            2 + o.len().saturating_sub(1) + o.iter().map(|(k, v)| text_size(k) + 1 + size(v)).sum::<usize>()
+        }
     }
 }
 
@@ -23,11 +25,14 @@ fn digits(i: i64) -> usize {
 }
 
 fn text_size(s: &str) -> usize {
-    2 + s.bytes().map(|b| match b {
-        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 8 | 12 => 2,
-        0..=31 => 6,
-        _ => 1,
-    }).sum::<usize>()
+    2 + s
+        .bytes()
+        .map(|b| match b {
+            b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 8 | 12 => 2,
+            0..=31 => 6,
+            _ => 1,
+        })
+        .sum::<usize>()
 }
 
 /// Text of a scalar for comparison and messages: what `String(value)` prints.
@@ -48,7 +53,18 @@ mod tests {
 
     #[test]
     fn size_is_the_length_of_the_text() {
-        for text in ["null", "true", "false", "0", "-120", "9007199254740993", r#""a\"\n\u0001ä""#, r#"{"a":[1,2,{"b":"c"}],"d":1.5}"#, "[]", "{}"] {
+        for text in [
+            "null",
+            "true",
+            "false",
+            "0",
+            "-120",
+            "9007199254740993",
+            r#""a\"\n\u0001ä""#,
+            r#"{"a":[1,2,{"b":"c"}],"d":1.5}"#,
+            "[]",
+            "{}",
+        ] {
             let v = stdx::json::parse(text).unwrap();
             assert_eq!(size(&v), stdx::json::text(&v).len(), "{text}");
         }

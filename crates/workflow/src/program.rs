@@ -304,7 +304,8 @@ impl List {
 impl Step {
     /// True for steps the workflow's `on-failure` applies to.
     pub fn is_leaf(&self) -> bool {
-        matches!(&self.body, Body::Leaf(l) if l.code.meta().name != "wait") || matches!(self.body, Body::Unsupported { .. })
+        matches!(&self.body, Body::Leaf(l) if l.code.meta().name != "wait")
+            || matches!(self.body, Body::Unsupported { .. })
     }
     /// The worst class this step can have, from what is written.
     pub fn class(&self) -> Class {
@@ -319,8 +320,10 @@ impl Step {
         let mut out = match &self.body {
             Body::If { then, otherwise, .. } => vec![(lane("then"), then), (lane("else"), otherwise)],
             Body::Switch { cases, default, .. } => {
-                let mut out: Vec<_> =
-                    cases.iter().map(|(m, b)| (format!("case:{}", crate::json::scalar_text(&m.source())).into(), b)).collect();
+                let mut out: Vec<_> = cases
+                    .iter()
+                    .map(|(m, b)| (format!("case:{}", crate::json::scalar_text(&m.source())).into(), b))
+                    .collect();
                 out.push((lane("default"), default));
                 out
             }
@@ -355,9 +358,9 @@ impl Program {
     }
     /// The policy of a step: its own, else the workflow's where that applies.
     pub fn policy<'a>(&'a self, step: &'a Step, in_fallback: bool) -> Option<&'a Arc<OnFailure>> {
-        step.on_failure
-            .as_ref()
-            .or_else(|| self.settings.on_failure.as_ref().filter(|_| step.is_leaf() && !in_fallback && !step.in_fallback))
+        step.on_failure.as_ref().or_else(|| {
+            self.settings.on_failure.as_ref().filter(|_| step.is_leaf() && !in_fallback && !step.in_fallback)
+        })
     }
     /// The size cap of a step.
     pub fn bytes_max(&self, step: &Step) -> u64 {

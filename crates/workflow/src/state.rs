@@ -7,7 +7,8 @@
 mod fold;
 
 use crate::core::{
-    Body, Class, DecisionVerdict, Effect, EffectKey, Fact, Fault, Hop, Role, Start, Status, StepPath, Summary, TimerChange, TimerId, Wait,
+    Body, Class, DecisionVerdict, Effect, EffectKey, Fact, Fault, Hop, Role, Start, Status, StepPath, Summary,
+    TimerChange, TimerId, Wait,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -232,7 +233,12 @@ impl State {
     }
     /// The columns of the run's row.
     pub fn summary(&self) -> Summary {
-        let current = self.frames.iter().filter(|f| f.is_leaf()).take(CURRENT_MAX).filter_map(|f| f.path.0.last().map(|h| h.name.clone()));
+        let current = self
+            .frames
+            .iter()
+            .filter(|f| f.is_leaf())
+            .take(CURRENT_MAX)
+            .filter_map(|f| f.path.0.last().map(|h| h.name.clone()));
         Summary {
             status: self.status(),
             current: current.collect(),
@@ -256,7 +262,9 @@ impl State {
             let now = match &frame.mode {
                 Mode::Calling => match self.calls.iter().find(|c| c.key.path == frame.path) {
                     Some(c) if matches!(c.phase, Phase::Settling) => Status::WaitingForInput,
-                    Some(CallState { resend: Some((_, due)), .. }) if due.since(frame.since) > SHORT_WAIT => Status::Waiting,
+                    Some(CallState { resend: Some((_, due)), .. }) if due.since(frame.since) > SHORT_WAIT => {
+                        Status::Waiting
+                    }
                     _ => Status::Running,
                 },
                 Mode::Waiting { closing: Closing::Closed, .. } => Status::Running,
@@ -267,7 +275,9 @@ impl State {
                     Wait::Until(due) if timer.is_some() && due.since(frame.since) > SHORT_WAIT => Status::Waiting,
                     Wait::Until(_) => Status::Running,
                 },
-                Mode::Failed { timer: Some((_, due)), woke: false, .. } if due.since(frame.since) > SHORT_WAIT => Status::Waiting,
+                Mode::Failed { timer: Some((_, due)), woke: false, .. } if due.since(frame.since) > SHORT_WAIT => {
+                    Status::Waiting
+                }
                 // A failed frame whose fallback runs says nothing of its own.
                 Mode::Failed { .. } if self.has_open_below(&frame.path) => continue,
                 _ => Status::Running,
@@ -298,7 +308,9 @@ impl State {
             }
             match &f.mode {
                 Mode::Failed { timer: Some((id, due)), woke: false, .. }
-                | Mode::Waiting { timer: Some((id, due)), closing: Closing::No, .. } => set(id.clone(), *due, due.since(f.since) > SHORT_WAIT),
+                | Mode::Waiting { timer: Some((id, due)), closing: Closing::No, .. } => {
+                    set(id.clone(), *due, due.since(f.since) > SHORT_WAIT)
+                }
                 _ => {}
             }
         }
@@ -360,4 +372,3 @@ pub(crate) fn normal(path: &[Hop]) -> Arc<str> {
         .collect();
     StepPath(hops).to_string().into()
 }
-

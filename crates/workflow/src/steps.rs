@@ -223,13 +223,33 @@ pub static CONNECTOR: &dyn StepType = &connector::CONNECTOR;
 
 /// Flow types, for the catalogue and for advice: name, title, description, example.
 pub const FLOW: [(&str, &str, &str, &str); 7] = [
-    ("foreach", "For each", "runs its steps once per item of a list", "- name: each\n  type: foreach\n  foreach: \"${{ event.alerts }}\"\n  steps: []\n"),
-    ("if", "If", "takes one of two branches", "- name: gate\n  type: if\n  condition: 'inputs.mode: live'\n  steps: []\n"),
+    (
+        "foreach",
+        "For each",
+        "runs its steps once per item of a list",
+        "- name: each\n  type: foreach\n  foreach: \"${{ event.alerts }}\"\n  steps: []\n",
+    ),
+    (
+        "if",
+        "If",
+        "takes one of two branches",
+        "- name: gate\n  type: if\n  condition: 'inputs.mode: live'\n  steps: []\n",
+    ),
     ("loop.break", "Break", "leaves the innermost loop", "- name: enough\n  type: loop.break\n"),
     ("loop.continue", "Continue", "goes on with the next iteration", "- name: next\n  type: loop.continue\n"),
     ("parallel", "Parallel", "runs branches at the same time", "- name: both\n  type: parallel\n  branches: []\n"),
-    ("switch", "Switch", "takes the branch whose value matches", "- name: route\n  type: switch\n  expression: \"{{ inputs.kind }}\"\n  cases: []\n"),
-    ("while", "While", "repeats its steps while a condition holds, at least once", "- name: poll\n  type: while\n  condition: 'steps.check.output.more: true'\n  steps: []\n"),
+    (
+        "switch",
+        "Switch",
+        "takes the branch whose value matches",
+        "- name: route\n  type: switch\n  expression: \"{{ inputs.kind }}\"\n  cases: []\n",
+    ),
+    (
+        "while",
+        "While",
+        "repeats its steps while a condition holds, at least once",
+        "- name: poll\n  type: while\n  condition: 'steps.check.output.more: true'\n  steps: []\n",
+    ),
 ];
 
 /// Old names and what they are called now.
@@ -245,7 +265,10 @@ const ALIASES: [(&str, &str); 8] = [
 ];
 
 /// The code of a step type, its operation if it has one, and its present name.
-pub fn find(kind: &str, catalogue: &Catalogue) -> Option<(&'static dyn StepType, Option<Arc<OperationMeta>>, &'static str)> {
+pub fn find(
+    kind: &str,
+    catalogue: &Catalogue,
+) -> Option<(&'static dyn StepType, Option<Arc<OperationMeta>>, &'static str)> {
     let name = ALIASES.iter().find(|(old, _)| *old == kind).map_or(kind, |(_, new)| new);
     if let Some(code) = TABLE.iter().find(|t| t.meta().name == name) {
         return Some((*code, None, code.meta().name));
@@ -261,7 +284,12 @@ pub fn connector_optional(meta: &StepMeta) -> bool {
 
 /// All names that a workflow may use.
 pub fn names(catalogue: &Catalogue) -> Vec<&str> {
-    TABLE.iter().map(|t| t.meta().name).chain(FLOW.iter().map(|f| f.0)).chain(catalogue.operations.keys().map(|k| &**k)).collect()
+    TABLE
+        .iter()
+        .map(|t| t.meta().name)
+        .chain(FLOW.iter().map(|f| f.0))
+        .chain(catalogue.operations.keys().map(|k| &**k))
+        .collect()
 }
 
 static SCHEMAS: LazyLock<BTreeMap<&'static str, (Value, Value)>> = LazyLock::new(|| {
@@ -377,8 +405,14 @@ pub fn coerce(schema: &Value, params: Value) -> Value {
         match property.get("type").and_then(Value::as_str)? {
             "boolean" => text.parse::<bool>().ok().map(Value::Bool),
             "integer" => text.parse::<i64>().ok().map(Value::Int),
-            "number" => text.parse::<i64>().ok().map(Value::Int).or_else(|| text.parse::<f64>().ok().filter(|f| f.is_finite()).map(Value::Float)),
-            "array" | "object" => stdx::json::parse(text).ok().filter(|v| v.as_array().is_some() || v.as_object().is_some()),
+            "number" => text
+                .parse::<i64>()
+                .ok()
+                .map(Value::Int)
+                .or_else(|| text.parse::<f64>().ok().filter(|f| f.is_finite()).map(Value::Float)),
+            "array" | "object" => {
+                stdx::json::parse(text).ok().filter(|v| v.as_array().is_some() || v.as_object().is_some())
+            }
             _ => None,
         }
     };

@@ -8,13 +8,38 @@
 use crate::yaml::{Node, Yaml};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use stdx::{Diagnostic, Object, Span, Value};
+use stdx::{Diagnostic, Object, Span, Time, Value};
 
 /// Names at the root of the context.
 pub const ROOTS: [&str; 16] = [
-    "inputs", "consts", "event", "steps", "variables", "foreach", "while", "item", "error", "execution", "workflow", "now", "kibanaUrl",
-    "parent", "metadata", "context",
+    "inputs",
+    "consts",
+    "event",
+    "steps",
+    "variables",
+    "foreach",
+    "while",
+    "item",
+    "error",
+    "execution",
+    "workflow",
+    "now",
+    "kibanaUrl",
+    "parent",
+    "metadata",
+    "context",
 ];
+
+/// What a template or condition is evaluated against.
+#[derive(Clone, Debug, Default)]
+pub struct Root {
+    /// The root variables.
+    pub value: Value,
+    /// Now.
+    pub now: Time,
+    /// Zone of dates, where `settings.timezone` sets one.
+    pub timezone: Option<Arc<str>>,
+}
 
 /// Limits of `settings.liquid`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +136,7 @@ pub struct Text {
     pub source: Arc<str>,
     /// What it may read.
     pub refs: Refs,
+    limits: Limits,
     code: Code,
 }
 
@@ -145,25 +171,24 @@ pub fn is_template(text: &str) -> bool {
 impl Text {
     /// Compiles `source`; with an error the text is kept and fails when it is reached.
     pub fn compile(source: &Arc<str>, limits: Limits) -> (Self, Option<TextError>) {
-        let text = |code, refs| Self { source: source.clone(), refs, code };
+        let text = |code, refs| Self { source: source.clone(), refs, limits, code };
         if !is_template(source) {
             return (text(Code::Literal, Refs::default()), None);
         }
-        let refs = Refs::scan(source);
         let parsed = if is_typed(source) {
             let inner = &source[3..source.len() - 2];
-            engine::expression(inner, 3, limits).map(|e| Code::Typed(Arc::new(e)))
+            engine::expression(inner, 3, limits).map(|(e, refs)| (Code::Typed(Arc::new(e)), refs))
         } else {
-            engine::template(source, limits).map(|t| Code::Template(Arc::new(t)))
+            engine::template(source, limits).map(|(t, refs)| (Code::Template(Arc::new(t)), refs))
         };
         match parsed {
-            Ok(code) => (text(code, refs), None),
-            Err(e) => (text(Code::Broken(e.message.as_str().into()), refs), Some(e)),
+            Ok((code, refs)) => (text(code, refs), None),
+            Err(e) => (text(Code::Broken(e.message.as_str().into()), Refs::default()), Some(e)),
         }
     }
     /// A text without a template.
     pub fn literal(source: &str) -> Self {
-        Self { source: source.into(), refs: Refs::default(), code: Code::Literal }
+        Self { source: source.into(), refs: Refs::default(), limits: Limits::default(), code: Code::Literal }
     }
     /// True when it is the same text whatever the context.
     pub const fn is_literal(&self) -> bool {
@@ -176,17 +201,18 @@ impl Text {
     /// Evaluates against the context; `None` is undefined.
     ///
     /// - errors: the template engine's message.
-    pub fn eval(&self, root: &Value) -> Result<Option<Value>, String> {
+    pub fn eval(&self, root: &Root) -> Result<Option<Value>, String> {
         match &self.code {
             Code::Literal => Ok(Some(Value::Str(self.source.clone()))),
-            Code::Template(t) => engine::render(t, root).map(|s| Some(Value::from(s))),
-            Code::Typed(e) => engine::eval(e, root)
-                .map_err(|e| format!("The provided expression is invalid. Got: {}. {e}", self.source.trim_start_matches('$'))),
+            Code::Template(t) => engine::render(t, root, self.limits).map(|s| Some(Value::from(s))),
+            Code::Typed(e) => engine::eval(e, root, self.limits).map_err(|e| {
+                format!("The provided expression is invalid. Got: {}. {e}", self.source.trim_start_matches('$'))
+            }),
             Code::Broken(message) => Err(message.to_string()),
         }
     }
     /// Evaluates to text as a template prints it.
-    pub fn render(&self, root: &Value) -> Result<Arc<str>, String> {
+    pub fn render(&self, root: &Root) -> Result<Arc<str>, String> {
         Ok(match self.eval(root)? {
             None | Some(Value::Null) => "".into(),
             Some(Value::Str(s)) => s,
@@ -214,16 +240,29 @@ impl Params {
         match &node.value {
             Yaml::Str(s) if is_template(&s.text) => Self::Text(compile_at(node, source, limits, path, found)),
             Yaml::Seq(items) => {
-                let items: Vec<_> =
-                    items.iter().enumerate().map(|(i, n)| Self::compile(n, source, limits, &format!("{path}[{i}]"), found)).collect();
-                if items.iter().all(|p| matches!(p, Self::Const(_))) { Self::Const(node.to_value()) } else { Self::Array(items) }
+                let items: Vec<_> = items
+                    .iter()
+                    .enumerate()
+                    .map(|(i, n)| Self::compile(n, source, limits, &format!("{path}[{i}]"), found))
+                    .collect();
+                if items.iter().all(|p| matches!(p, Self::Const(_))) {
+                    Self::Const(node.to_value())
+                } else {
+                    Self::Array(items)
+                }
             }
             Yaml::Map(entries) => {
                 let members: Vec<_> = entries
                     .iter()
-                    .map(|e| (e.key.clone(), Self::compile(&e.value, source, limits, &format!("{path}.{}", e.key), found)))
+                    .map(|e| {
+                        (e.key.clone(), Self::compile(&e.value, source, limits, &format!("{path}.{}", e.key), found))
+                    })
                     .collect();
-                if members.iter().all(|(_, p)| matches!(p, Self::Const(_))) { Self::Const(node.to_value()) } else { Self::Object(members) }
+                if members.iter().all(|(_, p)| matches!(p, Self::Const(_))) {
+                    Self::Const(node.to_value())
+                } else {
+                    Self::Object(members)
+                }
             }
             _ => Self::Const(node.to_value()),
         }
@@ -243,7 +282,7 @@ impl Params {
         }
     }
     /// Renders the tree; `None` is undefined.
-    pub fn eval(&self, root: &Value) -> Result<Option<Value>, String> {
+    pub fn eval(&self, root: &Root) -> Result<Option<Value>, String> {
         Ok(match self {
             Self::Const(v) => Some(v.clone()),
             Self::Text(t) => t.eval(root)?,
@@ -309,15 +348,23 @@ pub fn compile_at(node: &Node, source: &str, limits: Limits, path: &str, found: 
         found.push(d);
     } else if text.starts_with("${{") && text.trim_end().ends_with("}}") && !is_typed(&text) {
         found.push(
-            Diagnostic::warning("typedExpressionTrailingText", node.span, "this renders as text: a line break follows the `}}`")
-                .hint("write the expression on one line, without a block scalar, or use `|-`")
-                .at(path),
+            Diagnostic::warning(
+                "typedExpressionTrailingText",
+                node.span,
+                "this renders as text: a line break follows the `}}`",
+            )
+            .hint("write the expression on one line, without a block scalar, or use `|-`")
+            .at(path),
         );
     } else if !is_typed(&text) && text.contains("${{") {
         found.push(
-            Diagnostic::warning("typedExpressionInText", node.span, "`${{ }}` inside a longer text keeps the `$` and prints text")
-                .hint("use `{{ }}` inside text, or make the expression the whole value")
-                .at(path),
+            Diagnostic::warning(
+                "typedExpressionInText",
+                node.span,
+                "`${{ }}` inside a longer text keeps the `$` and prints text",
+            )
+            .hint("use `{{ }}` inside text, or make the expression the whole value")
+            .at(path),
         );
     }
     compiled

@@ -170,7 +170,9 @@ struct Offsets(Option<Vec<u32>>);
 
 impl Offsets {
     fn new(text: &str) -> Self {
-        Self((!text.is_ascii()).then(|| text.char_indices().map(|(i, _)| i as u32).chain([text.len() as u32]).collect()))
+        Self(
+            (!text.is_ascii()).then(|| text.char_indices().map(|(i, _)| i as u32).chain([text.len() as u32]).collect()),
+        )
     }
     fn byte(&self, chars: usize, len: usize) -> usize {
         match &self.0 {
@@ -181,8 +183,20 @@ impl Offsets {
 }
 
 enum Open {
-    Seq { start: usize, anchor: usize, items: Vec<Node>, nodes: usize },
-    Map { start: usize, anchor: usize, entries: Vec<Entry>, key: Option<(Arc<str>, Span)>, seen: BTreeSet<Arc<str>>, nodes: usize },
+    Seq {
+        start: usize,
+        anchor: usize,
+        items: Vec<Node>,
+        nodes: usize,
+    },
+    Map {
+        start: usize,
+        anchor: usize,
+        entries: Vec<Entry>,
+        key: Option<(Arc<str>, Span)>,
+        seen: BTreeSet<Arc<str>>,
+        nodes: usize,
+    },
 }
 
 /// Reads one document.
@@ -190,11 +204,23 @@ enum Open {
 /// - returns: the tree unless the text cannot be read at all, and what is wrong with it.
 pub fn parse(text: &str) -> (Option<Node>, Vec<Diagnostic>) {
     if text.len() > CHARS_MAX && text.chars().count() > CHARS_MAX {
-        let d = Diagnostic::error("documentTooLarge", Span::new(0, 0), format!("the document has more than {CHARS_MAX} characters"))
-            .hint("split the workflow, or move data out of it");
+        let d = Diagnostic::error(
+            "documentTooLarge",
+            Span::new(0, 0),
+            format!("the document has more than {CHARS_MAX} characters"),
+        )
+        .hint("split the workflow, or move data out of it");
         return (None, vec![d]);
     }
-    let mut reader = Reader { text, offsets: Offsets::new(text), open: vec![], anchors: vec![], nodes: 0, root: None, found: vec![] };
+    let mut reader = Reader {
+        text,
+        offsets: Offsets::new(text),
+        open: vec![],
+        anchors: vec![],
+        nodes: 0,
+        root: None,
+        found: vec![],
+    };
     match reader.run() {
         Ok(()) => {
             let broken = reader.found.iter().any(|d| d.code != "duplicateKey" && d.is_error());
@@ -265,7 +291,14 @@ impl Reader<'_> {
                 }
                 Event::MappingStart(anchor, _) => {
                     self.enter(span)?;
-                    self.open.push(Open::Map { start, anchor, entries: vec![], key: None, seen: BTreeSet::new(), nodes: 1 });
+                    self.open.push(Open::Map {
+                        start,
+                        anchor,
+                        entries: vec![],
+                        key: None,
+                        seen: BTreeSet::new(),
+                        nodes: 1,
+                    });
                 }
                 Event::SequenceEnd | Event::MappingEnd => self.leave(end)?,
                 _ => {}
@@ -276,8 +309,12 @@ impl Reader<'_> {
     fn count(&mut self, nodes: usize, span: Span) -> Result<(), Diagnostic> {
         self.nodes = self.nodes.saturating_add(nodes);
         if self.nodes > NODES_MAX {
-            return Err(Diagnostic::error("documentTooLarge", span, format!("the document expands to more than {NODES_MAX} values"))
-                .hint("aliases multiply what they refer to: write the values out, or use `consts`"));
+            return Err(Diagnostic::error(
+                "documentTooLarge",
+                span,
+                format!("the document expands to more than {NODES_MAX} values"),
+            )
+            .hint("aliases multiply what they refer to: write the values out, or use `consts`"));
         }
         Ok(())
     }
@@ -285,8 +322,12 @@ impl Reader<'_> {
     fn enter(&mut self, span: Span) -> Result<(), Diagnostic> {
         self.count(1, span)?;
         if self.open.len() >= DEPTH_MAX {
-            return Err(Diagnostic::error("documentTooDeep", span, format!("the document is nested deeper than {DEPTH_MAX} levels"))
-                .hint("flatten it, or move inner steps into a workflow of their own"));
+            return Err(Diagnostic::error(
+                "documentTooDeep",
+                span,
+                format!("the document is nested deeper than {DEPTH_MAX} levels"),
+            )
+            .hint("flatten it, or move inner steps into a workflow of their own"));
         }
         Ok(())
     }
@@ -300,11 +341,16 @@ impl Reader<'_> {
     fn leave(&mut self, end: usize) -> Result<(), Diagnostic> {
         let (node, anchor, size) = match self.open.pop() {
             Some(Open::Seq { start, anchor, items, nodes }) => {
-                let end = if self.text[start..].starts_with('[') { end } else { items.last().map_or(end, |n| n.span.end) };
+                let end =
+                    if self.text[start..].starts_with('[') { end } else { items.last().map_or(end, |n| n.span.end) };
                 (Node { span: Span::new(start, end.max(start)), value: Yaml::Seq(items) }, anchor, nodes)
             }
             Some(Open::Map { start, anchor, entries, nodes, .. }) => {
-                let end = if self.text[start..].starts_with('{') { end } else { entries.last().map_or(end, |e| e.value.span.end.max(e.key_span.end)) };
+                let end = if self.text[start..].starts_with('{') {
+                    end
+                } else {
+                    entries.last().map_or(end, |e| e.value.span.end.max(e.key_span.end))
+                };
                 (Node { span: Span::new(start, end.max(start)), value: Yaml::Map(entries) }, anchor, nodes)
             }
             None => return Ok(()),
@@ -327,7 +373,9 @@ impl Reader<'_> {
                         let text: Arc<str> = match &node.value {
                             Yaml::Str(s) => s.text.clone(),
                             Yaml::Null => self.text.get(node.span.start..node.span.end).unwrap_or("").into(),
-                            Yaml::Bool(_) | Yaml::Int(_) | Yaml::Float(_) => self.text[node.span.start..node.span.end].into(),
+                            Yaml::Bool(_) | Yaml::Int(_) | Yaml::Float(_) => {
+                                self.text[node.span.start..node.span.end].into()
+                            }
                             Yaml::Seq(_) | Yaml::Map(_) => {
                                 return Err(Diagnostic::error("yamlSyntaxError", node.span, "a key must be text")
                                     .hint("a value that starts with `{{` must stand in quotes: \"{{ … }}\""));
@@ -339,8 +387,12 @@ impl Reader<'_> {
                         if !seen.insert(text.clone()) {
                             if self.found.len() < FINDINGS_MAX {
                                 self.found.push(
-                                    Diagnostic::error("duplicateKey", key_span, format!("the key `{text}` stands twice in this map"))
-                                        .hint("keep one of them; the first one is used"),
+                                    Diagnostic::error(
+                                        "duplicateKey",
+                                        key_span,
+                                        format!("the key `{text}` stands twice in this map"),
+                                    )
+                                    .hint("keep one of them; the first one is used"),
                                 );
                             }
                             return Ok(());
@@ -386,7 +438,9 @@ fn plain(text: &str) -> Yaml {
         {
             return Yaml::Int(i);
         }
-        if bytes.iter().all(|b| matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')) && bytes.iter().any(u8::is_ascii_digit) {
+        if bytes.iter().all(|b| matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'))
+            && bytes.iter().any(u8::is_ascii_digit)
+        {
             if let Ok(i) = text.parse::<i64>() {
                 return Yaml::Int(i);
             }

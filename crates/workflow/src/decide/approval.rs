@@ -9,7 +9,10 @@ use super::context::Extra;
 use super::flow::{push, resolve_list};
 use super::leaf::Ready;
 use super::{Stop, Unbound, Work, Work_};
-use crate::core::{Body, Call, Class, Decision, DecisionVerdict, Effect, EffectKey, FactKind, Fault, Hop, Role, StepPath, TimerId, Wait};
+use crate::core::{
+    Body, Call, Class, Decision, DecisionVerdict, Effect, EffectKey, FactKind, Fault, Hop, Role, StepPath, TimerId,
+    Wait,
+};
 use crate::program::{self, Block, Leaf, List, Step, StepIx};
 use crate::state::{QuestionState, normal};
 use crate::steps::{Ask, Next};
@@ -71,7 +74,8 @@ impl Work<'_> {
                 return Permit::Frozen(q.clone(), i);
             }
             let named = q.question.kind == QuestionKind::Question
-                && (q.question.actions.iter().any(|a| a.step == *name) || q.question.unbound.iter().any(|(s, _)| s == name));
+                && (q.question.actions.iter().any(|a| a.step == *name)
+                    || q.question.unbound.iter().any(|(s, _)| s == name));
             if named && !guarded {
                 let only_shown = q.question.unbound.iter().any(|(s, _)| s == name);
                 if approved && only_shown && self.cx.env.unbound == Unbound::Allow {
@@ -110,7 +114,14 @@ impl Work<'_> {
             Value::Array(a) => a.iter().map(|v| crate::json::scalar_text(v).into()).collect(),
             other => BTreeSet::from([Arc::from(crate::json::scalar_text(other))]),
         });
-        let mut gather = Gather { actions: vec![], unbound: vec![], later: BTreeSet::new(), sets_later: false, names, stopped: false };
+        let mut gather = Gather {
+            actions: vec![],
+            unbound: vec![],
+            later: BTreeSet::new(),
+            sets_later: false,
+            names,
+            stopped: false,
+        };
         let base = self.body_of(path, ix);
         gather.later.insert(self.program.steps[ix].name.clone());
         let block = self.block_around(ix);
@@ -151,7 +162,12 @@ impl Work<'_> {
         self.bytes += crate::json::size(&stdx::json::to_value(&question));
         let timer = Some(TimerId(format!("question:{}", question.id).into()));
         let command = triage::Command::QuestionAsk(Box::new(question.clone()));
-        self.emit(FactKind::Waiting { path: path.clone(), wait: Box::new(Wait::Approval(Box::new(question))), timer, memo: Body::Null });
+        self.emit(FactKind::Waiting {
+            path: path.clone(),
+            wait: Box::new(Wait::Approval(Box::new(question))),
+            timer,
+            memo: Body::Null,
+        });
         self.effects.push((EffectKey { ..key }, Effect::Internal(Box::new(command))));
         self.internal = true;
     }
@@ -160,7 +176,12 @@ impl Work<'_> {
     pub(super) fn ask_alone(&mut self, path: &StepPath, ix: StepIx, call: Call, input: Value) -> Work_<()> {
         let step = &self.program.steps[ix];
         let action = self.action(path, &step.name, &call);
-        let to = self.cx.catalogue.connectors.get(action.connector.as_deref().unwrap_or("")).map_or_else(String::new, |c| format!(" over `{}`", c.name));
+        let to = self
+            .cx
+            .catalogue
+            .connectors
+            .get(action.connector.as_deref().unwrap_or(""))
+            .map_or_else(String::new, |c| format!(" over `{}`", c.name));
         let message = format!("Run `{}` ({}){to}? No answered question covers exactly this.", step.name, step.kind);
         let actions = vec![action];
         let start = self.start();
@@ -212,21 +233,37 @@ impl Work<'_> {
             .state
             .frames
             .iter()
-            .filter(|f| f.deadline.is_some() && path.0.starts_with(&f.path.0) && f.last_hop().is_some_and(|h| h.role == Role::Timeout))
+            .filter(|f| {
+                f.deadline.is_some()
+                    && path.0.starts_with(&f.path.0)
+                    && f.last_hop().is_some_and(|h| h.role == Role::Timeout)
+            })
             .map(|f| f.path.clone())
             .collect();
         for scope in scopes {
             let timeout = scope.0.last().and_then(|h| self.program.step(&h.name)).and_then(|s| s.timeout.as_ref());
             if let Some(timeout) = timeout {
                 let deadline = Some(self.cx.now + timeout.length);
-                self.emit(FactKind::Entered { path: scope, kind: "timeout".into(), input: Body::Null, about: Body::Null, deadline });
+                self.emit(FactKind::Entered {
+                    path: scope,
+                    kind: "timeout".into(),
+                    input: Body::Null,
+                    about: Body::Null,
+                    deadline,
+                });
             }
         }
     }
 
     /// Nobody answered in time, and the row says so.
     pub(super) fn question_expired(&mut self, path: &StepPath) -> Work_<()> {
-        let question = self.state.questions.iter().rev().find(|q| q.path == *path && q.verdict.is_none()).map(|q| q.question.id.clone());
+        let question = self
+            .state
+            .questions
+            .iter()
+            .rev()
+            .find(|q| q.path == *path && q.verdict.is_none())
+            .map(|q| q.question.id.clone());
         if let Some(question) = question {
             let decision = Decision {
                 question,
@@ -243,7 +280,11 @@ impl Work<'_> {
 
     pub(super) fn expired(&mut self, path: &StepPath) -> Work_<()> {
         let Some(step) = path.0.last().and_then(|h| self.program.step(&h.name)) else { return Ok(()) };
-        let text = step.timeout.as_ref().filter(|_| &*step.kind == "waitForApproval").map_or_else(|| "24h".into(), |t| t.text.clone());
+        let text = step
+            .timeout
+            .as_ref()
+            .filter(|_| &*step.kind == "waitForApproval")
+            .map_or_else(|| "24h".into(), |t| t.text.clone());
         let fault = Fault::new("TimeoutError", format!("Input wait exceeded the configured timeout of {text}."));
         self.leave_with(path, &step.kind, Err(fault), Value::Null);
         Ok(())
@@ -334,7 +375,8 @@ impl Work<'_> {
         if step.timeout.is_some() && &*step.kind != "waitForApproval" {
             base = push(&base.0, &step.name, Role::Timeout, 0);
         }
-        let at = |path: StepPath, spot: &Spot| Spot { path, loops: spot.loops.clone(), unknown_loop: spot.unknown_loop };
+        let at =
+            |path: StepPath, spot: &Spot| Spot { path, loops: spot.loops.clone(), unknown_loop: spot.unknown_loop };
         match &step.body {
             program::Body::Leaf(leaf) => {
                 let wanted = gather.names.as_ref().is_none_or(|n| n.contains(&step.name));
@@ -393,7 +435,14 @@ impl Work<'_> {
     }
 
     /// The iterations of a loop whose list is known now; else one spot whose loop is not known.
-    fn each_item(&self, list: &List, scope: &StepPath, name: &Arc<str>, spot: &Spot, gather: &Gather) -> Work_<Vec<Spot>> {
+    fn each_item(
+        &self,
+        list: &List,
+        scope: &StepPath,
+        name: &Arc<str>,
+        spot: &Spot,
+        gather: &Gather,
+    ) -> Work_<Vec<Spot>> {
         let unknown = || {
             let path = push(&scope.0, name, Role::Loop, 0);
             vec![Spot { path, loops: spot.loops.clone(), unknown_loop: true }]
@@ -409,7 +458,8 @@ impl Work<'_> {
         if total > ACTIONS_MAX {
             return Ok(unknown());
         }
-        let limit = usize::try_from(self.program.step(name).map_or(u64::MAX, |s| s.iterations.limit)).unwrap_or(usize::MAX);
+        let limit =
+            usize::try_from(self.program.step(name).map_or(u64::MAX, |s| s.iterations.limit)).unwrap_or(usize::MAX);
         Ok((0..total.min(limit))
             .map(|i| {
                 let mut loops = spot.loops.clone();
@@ -437,7 +487,8 @@ impl Work<'_> {
         if let Some(c) = &leaf.connector {
             refs.merge(&c.refs);
         }
-        let in_new_fallback = spot.path.0.len() > self.known_path(&spot.path).len() && spot.path.0.iter().any(|h| h.role == Role::Fallback);
+        let in_new_fallback = spot.path.0.len() > self.known_path(&spot.path).len()
+            && spot.path.0.iter().any(|h| h.role == Role::Fallback);
         let loose = spot.unknown_loop
             || self.not_known(&refs, &spot.loops, gather)
             || (refs.reads("error") && in_new_fallback)

@@ -6,7 +6,7 @@
 use super::{Stop, Work, Work_};
 use crate::core::{Body, Cause, Fault, Hop, Role, Start, StepPath};
 use crate::state::{Mode, Phase};
-use crate::template::Refs;
+use crate::template::{Refs, Root};
 use std::sync::Arc;
 use stdx::{Object, Value};
 
@@ -36,14 +36,14 @@ pub(super) struct Extra<'a> {
 }
 
 impl Work<'_> {
-    pub(super) fn context(&self, path: &[Hop], refs: &Refs) -> Work_<Value> {
+    pub(super) fn context(&self, path: &[Hop], refs: &Refs) -> Work_<Root> {
         self.context_with(path, refs, &Extra::default())
     }
 
-    pub(super) fn context_with(&self, path: &[Hop], refs: &Refs, extra: &Extra<'_>) -> Work_<Value> {
+    pub(super) fn context_with(&self, path: &[Hop], refs: &Refs, extra: &Extra<'_>) -> Work_<Root> {
         let mut root = Object::new();
         if refs.is_empty() {
-            return Ok(Value::from(root));
+            return Ok(self.root(root));
         }
         let start = self.start();
         let mut missing = vec![];
@@ -86,18 +86,22 @@ impl Work<'_> {
             root.insert("error", error);
         }
         self.about_the_run(&mut root, refs, &start);
-        if missing.is_empty() { Ok(Value::from(root)) } else { Err(Stop(missing)) }
+        if missing.is_empty() { Ok(self.root(root)) } else { Err(Stop(missing)) }
+    }
+
+    fn root(&self, members: Object) -> Root {
+        Root { value: Value::from(members), now: self.cx.now, timezone: self.program.settings.timezone.clone() }
     }
 
     /// The context of input defaults: nothing has run yet.
-    pub(super) fn start_context(&self, start: &Start) -> Work_<Value> {
+    pub(super) fn start_context(&self, start: &Start) -> Work_<Root> {
         let mut root = Object::new();
         root.insert("consts", object(self.program.consts.clone()));
         root.insert("event", object(self.load(&start.event)?));
         let mut all = Refs::default();
         ["execution", "workflow", "now", "kibanaUrl"].iter().for_each(|name| all.add(name));
         self.about_the_run(&mut root, &all, start);
-        Ok(Value::from(root))
+        Ok(self.root(root))
     }
 
     fn about_the_run(&self, root: &mut Object, refs: &Refs, start: &Start) {
@@ -108,7 +112,8 @@ impl Work<'_> {
                 Cause::Child { .. } => "workflow-step",
                 Cause::Schedule { .. } => "scheduled",
             };
-            let url = format!("{}/app/workflows/{}?executionId={}", self.cx.env.kibana_url, start.workflow, start.execution);
+            let url =
+                format!("{}/app/workflows/{}?executionId={}", self.cx.env.kibana_url, start.workflow, start.execution);
             let mut execution = Object::new();
             execution.insert("id", start.execution.clone());
             execution.insert("isTestRun", start.test);
@@ -149,13 +154,21 @@ impl Work<'_> {
     fn steps(&self, path: &[Hop], refs: &Refs, extra: &Extra<'_>) -> Work_<Value> {
         let mut out = Object::new();
         let mut missing = vec![];
-        let names: Vec<&Arc<str>> =
-            if refs.all_steps { self.state.steps.keys().collect() } else { refs.steps.iter().filter(|n| self.state.steps.contains_key(*n)).collect() };
+        let names: Vec<&Arc<str>> = if refs.all_steps {
+            self.state.steps.keys().collect()
+        } else {
+            refs.steps.iter().filter(|n| self.state.steps.contains_key(*n)).collect()
+        };
         for name in names {
             let memory = &self.state.steps[name];
             let mut step = Object::new();
             if let Ok(about) = self.load(&memory.about) {
-                for (k, v) in about.as_object().into_iter().flat_map(Object::iter).filter(|(k, _)| !matches!(&***k, "items" | "branch")) {
+                for (k, v) in about
+                    .as_object()
+                    .into_iter()
+                    .flat_map(Object::iter)
+                    .filter(|(k, _)| !matches!(&***k, "items" | "branch"))
+                {
                     step.insert(k.clone(), v.clone());
                 }
             }

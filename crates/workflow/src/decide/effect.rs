@@ -21,7 +21,14 @@ const DELIVERY_DELAY_MAX: Duration = Duration::from_secs(300);
 
 impl Work<'_> {
     /// Asks for a change of our own records; ends the turn.
-    pub(super) fn ask_internal(&mut self, path: &StepPath, command: triage::Command, memo: Value, input: Value, kind: &Arc<str>) {
+    pub(super) fn ask_internal(
+        &mut self,
+        path: &StepPath,
+        command: triage::Command,
+        memo: Value,
+        input: Value,
+        kind: &Arc<str>,
+    ) {
         let key = self.key(path);
         let (memo, input) = (self.body(memo), self.body(input));
         let effect = Effect::Internal(Box::new(command));
@@ -39,13 +46,20 @@ impl Work<'_> {
         self.internal = true;
     }
 
-    pub(super) fn begin_attempt(&mut self, key: &EffectKey, not_after: Time, target: &Value, held: Option<Arc<str>>) -> Work_<()> {
+    pub(super) fn begin_attempt(
+        &mut self,
+        key: &EffectKey,
+        not_after: Time,
+        target: &Value,
+        held: Option<Arc<str>>,
+    ) -> Work_<()> {
         let Some(call) = self.state.call(key) else { return Ok(()) };
         if call.class != Class::Destructive || !matches!(call.phase, Phase::Asked | Phase::Held { .. }) {
             return Ok(());
         }
         let Effect::Call(frozen) = &*call.effect else { return Ok(()) };
-        let (attempt, approved, orphan, same) = (call.attempts + 1, frozen.approved_by.clone(), call.orphan, frozen.target == *target);
+        let (attempt, approved, orphan, same) =
+            (call.attempts + 1, frozen.approved_by.clone(), call.orphan, frozen.target == *target);
         let settled_again = call.attempts > 0;
         if let Some(why) = held {
             if !matches!(&call.phase, Phase::Held { why: old } if *old == why) {
@@ -58,13 +72,15 @@ impl Work<'_> {
                 self.emit(FactKind::Attempting { key: key.clone(), attempt, not_after });
             } else {
                 // The target changed after an attempt that may have run: it must not go elsewhere.
-                self.emit(FactKind::Held { key: key.clone(), why: "the connector's target has changed since this was approved".into() });
+                self.emit(FactKind::Held {
+                    key: key.clone(),
+                    why: "the connector's target has changed since this was approved".into(),
+                });
             }
             return Ok(());
         }
         if let Some(question) = approved {
-            self.emit(FactKind::Void { question: question.clone() });
-            self.close.push((question, triage::question::QuestionState::Void));
+            self.emit(FactKind::Void { question });
         }
         // Rendered and asked anew with the connector as it is now.
         self.done.push(key.clone());
@@ -93,7 +109,9 @@ impl Work<'_> {
             }
             Outcome::Answered(_) | Outcome::Dry(_) => self.answer(key, attempt, outcome.clone()),
             Outcome::NotSent(fault) => self.not_sent(&call, attempt, fault),
-            Outcome::Unknown(fault) if call.class == Class::Destructive => self.unknown_destructive(&call, attempt, fault),
+            Outcome::Unknown(fault) if call.class == Class::Destructive => {
+                self.unknown_destructive(&call, attempt, fault)
+            }
             Outcome::Unknown(fault) => self.unknown(&call, attempt, fault),
         }
         Ok(())
@@ -137,7 +155,12 @@ impl Work<'_> {
         let until = self.cx.now + delay;
         let timer = Some(TimerId(format!("resend:{}", call.key).into()));
         self.done.push(call.key.clone());
-        self.emit(FactKind::Waiting { path: call.key.path.clone(), wait: Box::new(Wait::Until(until)), timer, memo: Body::Null });
+        self.emit(FactKind::Waiting {
+            path: call.key.path.clone(),
+            wait: Box::new(Wait::Until(until)),
+            timer,
+            memo: Body::Null,
+        });
     }
 
     /// A read or write with an unknown outcome is sent again with the same key.
@@ -167,8 +190,17 @@ impl Work<'_> {
             _ => None,
         };
         let question = self.settlement(&key, frozen, fault, call.deadline.or(not_after), attempt);
-        self.emit(FactKind::Waiting { path: key.path.clone(), wait: Box::new(Wait::Settlement(key.clone())), timer: None, memo: Body::Null });
-        let ask = EffectKey { execution: key.execution.clone(), path: key.path.clone(), call: key.call.saturating_add(1_000_000 + attempt) };
+        self.emit(FactKind::Waiting {
+            path: key.path.clone(),
+            wait: Box::new(Wait::Settlement(key.clone())),
+            timer: None,
+            memo: Body::Null,
+        });
+        let ask = EffectKey {
+            execution: key.execution.clone(),
+            path: key.path.clone(),
+            call: key.call.saturating_add(1_000_000 + attempt),
+        };
         self.effects.push((ask, Effect::Internal(Box::new(triage::Command::QuestionAsk(Box::new(question))))));
         self.internal = true;
     }
@@ -180,7 +212,8 @@ impl Work<'_> {
         let start = self.start();
         let id = stdx::id::uuid_v8(start.at, &[&key.to_string(), &attempt.to_string(), "settlement"]);
         let running = until.map_or(String::new(), |t| format!("; it may still be running until {}", t.iso()));
-        let message = format!("`{step}` was sent and its outcome is unknown ({}){running}. Did it happen?", fault.message);
+        let message =
+            format!("`{step}` was sent and its outcome is unknown ({}){running}. Did it happen?", fault.message);
         Question {
             id,
             kind: QuestionKind::Settlement,
@@ -203,7 +236,13 @@ impl Work<'_> {
         }
     }
 
-    fn leave_call(&mut self, path: &StepPath, call: &crate::state::CallState, result: Result<Value, Fault>, input: Value) {
+    fn leave_call(
+        &mut self,
+        path: &StepPath,
+        call: &crate::state::CallState,
+        result: Result<Value, Fault>,
+        input: Value,
+    ) {
         let known = path.0.last().and_then(|h| self.program.step(&h.name));
         debug_assert!(known.is_none_or(|s| matches!(s.body, program::Body::Leaf(_))), "calls belong to leaf steps");
         self.leave_with(path, &call.kind, result, input);

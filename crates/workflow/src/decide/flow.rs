@@ -48,11 +48,12 @@ impl Work<'_> {
         match (hop.role, &step.body) {
             (Role::Timeout, _) => self.after_timeout(&path.0, ix),
             (Role::Each, _) => self.next_iteration(path, ix, last),
-            (Role::Step, program::Body::Foreach { .. } | program::Body::While { .. }) => self.next_iteration(path, ix, last),
-            (Role::Step, program::Body::Parallel(p)) => self.parallel_step(path, ix, p),
-            (Role::Step, program::Body::If { .. } | program::Body::Switch { .. }) | (Role::Loop | Role::Branch | Role::Fallback, _) => {
-                self.run_body(path, last)
+            (Role::Step, program::Body::Foreach { .. } | program::Body::While { .. }) => {
+                self.next_iteration(path, ix, last)
             }
+            (Role::Step, program::Body::Parallel(p)) => self.parallel_step(path, ix, p),
+            (Role::Step, program::Body::If { .. } | program::Body::Switch { .. })
+            | (Role::Loop | Role::Branch | Role::Fallback, _) => self.run_body(path, last),
             // A leaf whose effect was given up, or whose question is void, starts anew.
             (Role::Step, _) => self.start_inner(&path.0[..path.0.len() - 1], ix),
             (Role::Retry | Role::Guard, _) => self.start_wrapped(&path.0, ix),
@@ -74,12 +75,19 @@ impl Work<'_> {
             None => 0,
         };
         Ok(match (hop.role, &step.body) {
-            (Role::Fallback, _) => self.program.policy(step, path.0[..path.0.len() - 1].iter().any(|h| h.role == Role::Fallback)).map(|p| Runs::Block(&p.fallback)),
+            (Role::Fallback, _) => self
+                .program
+                .policy(step, path.0[..path.0.len() - 1].iter().any(|h| h.role == Role::Fallback))
+                .map(|p| Runs::Block(&p.fallback)),
             (Role::Loop, _) if path.0.len() > 1 && path.0[path.0.len() - 2].role == Role::Each => {
                 self.program.index_of(&hop.name).map(Runs::Inner)
             }
-            (Role::Loop, program::Body::Foreach { body, .. } | program::Body::While { body, .. }) => Some(Runs::Block(body)),
-            (Role::Step, program::Body::If { then, otherwise, .. }) => Some(Runs::Block(if branch == 0 { then } else { otherwise })),
+            (Role::Loop, program::Body::Foreach { body, .. } | program::Body::While { body, .. }) => {
+                Some(Runs::Block(body))
+            }
+            (Role::Step, program::Body::If { then, otherwise, .. }) => {
+                Some(Runs::Block(if branch == 0 { then } else { otherwise }))
+            }
             (Role::Step, program::Body::Switch { cases, default, .. }) => {
                 Some(Runs::Block(cases.get(branch).map_or(default, |(_, block)| block)))
             }
@@ -150,7 +158,14 @@ impl Work<'_> {
                 Ok(true) => {}
                 Ok(false) => {
                     let kind = step.kind.clone();
-                    self.emit(FactKind::Left { path, status: Status::Skipped, output: Body::Null, error: None, kind, input: Body::Null });
+                    self.emit(FactKind::Left {
+                        path,
+                        status: Status::Skipped,
+                        output: Body::Null,
+                        error: None,
+                        kind,
+                        input: Body::Null,
+                    });
                     return Ok(());
                 }
                 Err(message) => {
@@ -162,7 +177,13 @@ impl Work<'_> {
         if let Some(timeout) = step.timeout.as_ref().filter(|_| &*step.kind != "waitForApproval") {
             let path = push(base, &step.name, Role::Timeout, 0);
             let deadline = Some(self.cx.now + timeout.length);
-            self.emit(FactKind::Entered { path: path.clone(), kind: "timeout".into(), input: Body::Null, about: Body::Null, deadline });
+            self.emit(FactKind::Entered {
+                path: path.clone(),
+                kind: "timeout".into(),
+                input: Body::Null,
+                about: Body::Null,
+                deadline,
+            });
             return self.after_timeout(&path.0, ix);
         }
         self.after_timeout(base, ix)
@@ -217,11 +238,19 @@ impl Work<'_> {
                 let root = self.context(base, &condition.refs)?;
                 match condition.eval(&root) {
                     Ok(result) => {
-                        let about = Value::object([("branch", Value::from(i64::from(!result))), ("conditionResult", Value::Bool(result))]);
-                        let input = [("condition", Value::Str(condition.source.clone())), ("rendered", condition.rendered(&root))];
+                        let about = Value::object([
+                            ("branch", Value::from(i64::from(!result))),
+                            ("conditionResult", Value::Bool(result)),
+                        ]);
+                        let input = [
+                            ("condition", Value::Str(condition.source.clone())),
+                            ("rendered", condition.rendered(&root)),
+                        ];
                         self.emit(entered(about, Value::object(input)));
                     }
-                    Err(message) => self.leave_with(&path, &step.kind, Err(condition_fault(&message, &step.name)), Value::Null),
+                    Err(message) => {
+                        self.leave_with(&path, &step.kind, Err(condition_fault(&message, &step.name)), Value::Null)
+                    }
                 }
                 Ok(())
             }
@@ -270,7 +299,8 @@ impl Work<'_> {
                 Ok(())
             }
             program::Body::Unsupported { .. } => {
-                let fault = Fault::new("UnsupportedStepType", format!("the step type `{}` is not there yet", step.kind));
+                let fault =
+                    Fault::new("UnsupportedStepType", format!("the step type `{}` is not there yet", step.kind));
                 self.leave_with(&path, &step.kind, Err(fault), Value::Null);
                 Ok(())
             }
@@ -299,7 +329,9 @@ impl Work<'_> {
         if index >= limit {
             if fail {
                 let (word, name) = if total == u64::MAX { ("While", &step.name) } else { ("Foreach", &step.name) };
-                let message = format!("{word} step \"{name}\" exceeded max-iterations limit of {limit}. Completed {index} iterations.");
+                let message = format!(
+                    "{word} step \"{name}\" exceeded max-iterations limit of {limit}. Completed {index} iterations."
+                );
                 self.leave_with(path, &step.kind, Err(Fault::new("Error", message)), Value::Null);
                 return Ok(());
             }
@@ -312,7 +344,13 @@ impl Work<'_> {
             return self.loop_done(path, ix, "max-iterations");
         }
         let iteration = push(&path.0, &step.name, Role::Loop, u32::try_from(index).unwrap_or(u32::MAX));
-        self.emit(FactKind::Entered { path: iteration, kind: "iteration".into(), input: Body::Null, about: Body::Null, deadline: None });
+        self.emit(FactKind::Entered {
+            path: iteration,
+            kind: "iteration".into(),
+            input: Body::Null,
+            about: Body::Null,
+            deadline: None,
+        });
         Ok(())
     }
 
@@ -325,7 +363,8 @@ impl Work<'_> {
             }
             _ => Value::Null,
         };
-        let kind = if path.0.last().is_some_and(|h| h.role == Role::Each) { "foreach".into() } else { step.kind.clone() };
+        let kind =
+            if path.0.last().is_some_and(|h| h.role == Role::Each) { "foreach".into() } else { step.kind.clone() };
         self.leave_with(path, &kind, Ok(output), Value::Null);
         Ok(())
     }
@@ -359,7 +398,12 @@ impl Work<'_> {
                         Ok(true) => {}
                         Ok(false) => return self.loop_done(&scope, ix, "completed"),
                         Err(message) => {
-                            self.leave_with(&scope, &step.kind, Err(condition_fault(&message, &step.name)), Value::Null);
+                            self.leave_with(
+                                &scope,
+                                &step.kind,
+                                Err(condition_fault(&message, &step.name)),
+                                Value::Null,
+                            );
                             return Ok(());
                         }
                     }
@@ -425,7 +469,10 @@ impl Work<'_> {
             (Role::Branch, Some(program::Body::Parallel(p))) => p.branch_timeout.as_ref().map(|t| t.text.clone()),
             _ => step.and_then(|s| s.timeout.as_ref()).map(|t| t.text.clone()),
         };
-        let fault = Fault::new("TimeoutError", format!("Step execution exceeded the configured timeout of {}.", text.unwrap_or_else(|| "0s".into())));
+        let fault = Fault::new(
+            "TimeoutError",
+            format!("Step execution exceeded the configured timeout of {}.", text.unwrap_or_else(|| "0s".into())),
+        );
         if hop.role == Role::Branch {
             let Some(ix) = self.program.index_of(&hop.name) else { return };
             self.branch_left_as(path, ix, Status::TimedOut, Some(fault));
@@ -437,12 +484,16 @@ impl Work<'_> {
 }
 
 pub(super) fn condition_fault(message: &str, step: &str) -> Fault {
-    let message = if message.starts_with("Syntax error in condition") { format!("{message} (step {step})") } else { message.to_owned() };
+    let message = if message.starts_with("Syntax error in condition") {
+        format!("{message} (step {step})")
+    } else {
+        message.to_owned()
+    };
     Fault::new("Error", message)
 }
 
 /// The list a `foreach` loops over.
-pub(super) fn resolve_list(list: &List, root: &Value) -> Result<Value, String> {
+pub(super) fn resolve_list(list: &List, root: &crate::template::Root) -> Result<Value, String> {
     let source = list.source();
     let value = match list {
         List::Items(params) => params.eval(root)?,
@@ -451,7 +502,10 @@ pub(super) fn resolve_list(list: &List, root: &Value) -> Result<Value, String> {
             let rendered = text.render(root)?;
             return match stdx::json::parse(rendered.trim()) {
                 Ok(v @ Value::Array(_)) => Ok(v),
-                _ => Err(format!("Foreach expression must be a valid JSON array or a context path. Got: {}", stdx::bounded::truncate(&rendered, 200))),
+                _ => Err(format!(
+                    "Foreach expression must be a valid JSON array or a context path. Got: {}",
+                    stdx::bounded::truncate(&rendered, 200)
+                )),
             };
         }
         List::Path(text, path) => {
@@ -466,7 +520,10 @@ pub(super) fn resolve_list(list: &List, root: &Value) -> Result<Value, String> {
         Some(v @ Value::Array(_)) => Ok(v),
         Some(Value::Str(s)) => match stdx::json::parse(&s) {
             Ok(v @ Value::Array(_)) => Ok(v),
-            _ => Err(format!("Foreach expression must be a valid JSON array or a context path. Got: {}", stdx::bounded::truncate(&s, 200))),
+            _ => Err(format!(
+                "Foreach expression must be a valid JSON array or a context path. Got: {}",
+                stdx::bounded::truncate(&s, 200)
+            )),
         },
         other => Err(format!(
             "Foreach expression must evaluate to an array. Expression \"{source}\" resolved to {}",
@@ -495,7 +552,11 @@ impl Work<'_> {
     }
 
     pub(super) fn parallel_can_move(&self, frame: &Frame) -> bool {
-        let Some(program::Body::Parallel(p)) = frame.last_hop().and_then(|h| self.program.step(&h.name)).map(|s| &s.body) else { return true };
+        let Some(program::Body::Parallel(p)) =
+            frame.last_hop().and_then(|h| self.program.step(&h.name)).map(|s| &s.body)
+        else {
+            return true;
+        };
         let (open, done) = (self.open_branches(&frame.path), frame.results.len() as u32);
         let stopped = !p.settled && frame.results.iter().any(|r| r.error.is_some());
         open == 0 || (!stopped && open < p.concurrency && open + done < Self::parallel_total(frame))
@@ -519,7 +580,13 @@ impl Work<'_> {
         };
         // Items go into each branch's own fact, so that the count is read without loading them.
         let about = Value::object([("total", Value::from(names.len()))]);
-        self.emit(FactKind::Entered { path: path.clone(), kind: "parallel".into(), input: Body::Null, about: about.into(), deadline: None });
+        self.emit(FactKind::Entered {
+            path: path.clone(),
+            kind: "parallel".into(),
+            input: Body::Null,
+            about: about.into(),
+            deadline: None,
+        });
         Ok(())
     }
 
@@ -560,8 +627,19 @@ impl Work<'_> {
             }
             _ => None,
         };
-        let output = last.filter(|_| error.is_none()).and_then(|n| self.state.steps.get(&n)).map(|m| m.output.clone()).unwrap_or_default();
-        self.emit(FactKind::Left { path: path.clone(), status, output, error, kind: "branch".into(), input: Body::Null });
+        let output = last
+            .filter(|_| error.is_none())
+            .and_then(|n| self.state.steps.get(&n))
+            .map(|m| m.output.clone())
+            .unwrap_or_default();
+        self.emit(FactKind::Left {
+            path: path.clone(),
+            status,
+            output,
+            error,
+            kind: "branch".into(),
+            input: Body::Null,
+        });
     }
 
     fn parallel_done(&mut self, path: &StepPath, step: &Step, p: &Parallel) -> Work_<()> {
@@ -613,7 +691,14 @@ impl Work<'_> {
         let error = first_error.filter(|_| !p.settled);
         let output = self.body(Value::from(out));
         let status = if error.is_some() { Status::Failed } else { Status::Completed };
-        self.emit(FactKind::Left { path: path.clone(), status, output, error, kind: step.kind.clone(), input: Body::Null });
+        self.emit(FactKind::Left {
+            path: path.clone(),
+            status,
+            output,
+            error,
+            kind: step.kind.clone(),
+            input: Body::Null,
+        });
         Ok(())
     }
 }

@@ -7,7 +7,9 @@
 use super::approval::Permit;
 use super::{Work, Work_};
 use crate::catalogue::ConnectorView;
-use crate::core::{Body, Call, Class, Decision, DecisionVerdict, Effect, FactKind, Fault, Hop, Status, StepPath, TimerId, Wait};
+use crate::core::{
+    Body, Call, Class, Decision, DecisionVerdict, Effect, FactKind, Fault, Hop, Status, StepPath, TimerId, Wait,
+};
 use crate::program::{self, Leaf, StepIx};
 use crate::state::QuestionState;
 use crate::steps::{self, CallSpec, Next, StepCx, Wake};
@@ -56,7 +58,15 @@ impl Work<'_> {
         leaf.code.start(&cx, ready.params.clone())
     }
 
-    fn step_cx<'a>(&'a self, path: &'a StepPath, ix: StepIx, leaf: &'a Leaf, start: &'a crate::core::Start, ready: &'a Ready, calls: u32) -> StepCx<'a> {
+    fn step_cx<'a>(
+        &'a self,
+        path: &'a StepPath,
+        ix: StepIx,
+        leaf: &'a Leaf,
+        start: &'a crate::core::Start,
+        ready: &'a Ready,
+        calls: u32,
+    ) -> StepCx<'a> {
         let step = &self.program.steps[ix];
         StepCx {
             path,
@@ -74,7 +84,13 @@ impl Work<'_> {
     }
 
     /// Renders parameters, step-level keys and the connector's name.
-    pub(super) fn render(&self, base: &[Hop], ix: StepIx, leaf: &Leaf, extra: &super::context::Extra<'_>) -> Work_<Result<Ready, Fault>> {
+    pub(super) fn render(
+        &self,
+        base: &[Hop],
+        ix: StepIx,
+        leaf: &Leaf,
+        extra: &super::context::Extra<'_>,
+    ) -> Work_<Result<Ready, Fault>> {
         let step = &self.program.steps[ix];
         let mut refs = leaf.params.refs();
         refs.merge(&leaf.config.refs());
@@ -96,7 +112,9 @@ impl Work<'_> {
                         return Err(Fault::new("ConnectorExecutionError", "Connector ID is required"));
                     }
                     let found = self.cx.catalogue.connector(&wanted);
-                    Some(found.cloned().ok_or_else(|| Fault::new("ConnectorExecutionError", format!("Connector {wanted} not found")))?)
+                    Some(found.cloned().ok_or_else(|| {
+                        Fault::new("ConnectorExecutionError", format!("Connector {wanted} not found"))
+                    })?)
                 }
             };
             Ok(Ready { params, config, connector })
@@ -117,7 +135,12 @@ impl Work<'_> {
             Next::Until(until) => {
                 self.enter_leaf(path, &kind, input);
                 let timer = Some(TimerId(format!("wait:{path}").into()));
-                self.emit(FactKind::Waiting { path: path.clone(), wait: Box::new(Wait::Until(until)), timer, memo: Body::Null });
+                self.emit(FactKind::Waiting {
+                    path: path.clone(),
+                    wait: Box::new(Wait::Until(until)),
+                    timer,
+                    memo: Body::Null,
+                });
             }
             Next::Ask(ask) => {
                 self.enter_leaf(path, &kind, input);
@@ -130,10 +153,24 @@ impl Work<'_> {
 
     pub(super) fn enter_leaf(&mut self, path: &StepPath, kind: &Arc<str>, input: Value) {
         let input = self.body(input);
-        self.emit(FactKind::Entered { path: path.clone(), kind: kind.clone(), input, about: Body::Null, deadline: None });
+        self.emit(FactKind::Entered {
+            path: path.clone(),
+            kind: kind.clone(),
+            input,
+            about: Body::Null,
+            deadline: None,
+        });
     }
 
-    fn end_by_step(&mut self, path: &StepPath, kind: &Arc<str>, status: Status, output: Value, error: Option<Fault>, input: Value) -> Work_<()> {
+    fn end_by_step(
+        &mut self,
+        path: &StepPath,
+        kind: &Arc<str>,
+        status: Status,
+        output: Value,
+        error: Option<Fault>,
+        input: Value,
+    ) -> Work_<()> {
         if status == Status::Completed
             && let Some(problem) = self.output_problem(&output)
         {
@@ -175,7 +212,11 @@ impl Work<'_> {
         let result = match result {
             Ok(output) => {
                 let size = crate::json::size(&output) as u64;
-                if size > limit { Err(too_large(step.map_or("", |s| &s.name), "output", limit, size)) } else { Ok(output) }
+                if size > limit {
+                    Err(too_large(step.map_or("", |s| &s.name), "output", limit, size))
+                } else {
+                    Ok(output)
+                }
             }
             Err(fault) => Err(fault),
         };
@@ -188,7 +229,15 @@ impl Work<'_> {
         self.emit(FactKind::Left { path: path.clone(), status, output, error, kind: kind.clone(), input });
     }
 
-    fn ask_call(&mut self, path: &StepPath, ix: StepIx, spec: CallSpec, memo: Value, closes: bool, input: Value) -> Work_<()> {
+    fn ask_call(
+        &mut self,
+        path: &StepPath,
+        ix: StepIx,
+        spec: CallSpec,
+        memo: Value,
+        closes: bool,
+        input: Value,
+    ) -> Work_<()> {
         let step = &self.program.steps[ix];
         let class = spec.class.max(step.effect);
         let call = Call {
@@ -238,7 +287,13 @@ impl Work<'_> {
 
     /// The nearest deadline of the scopes around `path`.
     fn deadline_of(&self, path: &StepPath) -> Option<Time> {
-        self.state.frames.iter().filter(|f| path.0.starts_with(&f.path.0)).filter_map(|f| f.deadline).chain(self.state.deadline).min()
+        self.state
+            .frames
+            .iter()
+            .filter(|f| path.0.starts_with(&f.path.0))
+            .filter_map(|f| f.deadline)
+            .chain(self.state.deadline)
+            .min()
     }
 
     /// Runs exactly the bytes a person approved.
@@ -303,6 +358,9 @@ impl Work<'_> {
 pub(super) fn too_large(step: &str, what: &str, limit: u64, size: u64) -> Fault {
     let mb = limit as f64 / (1024.0 * 1024.0);
     let shown = if limit >= 1024 * 1024 { format!("{mb:.0} MB") } else { format!("{limit} bytes") };
-    Fault::new("StepSizeLimitExceeded", format!("Step \"{step}\" {what} exceeded the {shown} size limit. Raise `max-step-size`, or fetch less."))
-        .details(Value::object([("limitBytes", Value::from(limit)), ("actualBytes", Value::from(size))]))
+    Fault::new(
+        "StepSizeLimitExceeded",
+        format!("Step \"{step}\" {what} exceeded the {shown} size limit. Raise `max-step-size`, or fetch less."),
+    )
+    .details(Value::object([("limitBytes", Value::from(limit)), ("actualBytes", Value::from(size))]))
 }

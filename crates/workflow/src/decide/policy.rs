@@ -50,7 +50,12 @@ impl Work<'_> {
                     }
                     let until = self.cx.now + delay;
                     let timer = Some(TimerId(format!("retry:{path}").into()));
-                    self.emit(FactKind::Waiting { path: path.clone(), wait: Box::new(Wait::Until(until)), timer, memo: Body::Null });
+                    self.emit(FactKind::Waiting {
+                        path: path.clone(),
+                        wait: Box::new(Wait::Until(until)),
+                        timer,
+                        memo: Body::Null,
+                    });
                     return Ok(());
                 }
             }
@@ -92,7 +97,10 @@ impl Work<'_> {
             Some(f) => self.about(&f.about)?,
             None => Value::Null,
         };
-        let fault = about.get("fault").and_then(|v| stdx::json::from_value::<Fault>(v).ok()).unwrap_or_else(|| Fault::new("Error", "failed"));
+        let fault = about
+            .get("fault")
+            .and_then(|v| stdx::json::from_value::<Fault>(v).ok())
+            .unwrap_or_else(|| Fault::new("Error", "failed"));
         let Some((_, policy)) = self.policy_at(&scope) else { return Ok(()) };
         self.conclude(&scope, &policy, &fault)
     }
@@ -121,13 +129,15 @@ impl Work<'_> {
 /// Delay before the retry after pass `pass`.
 fn delay(retry: &Retry, pass: u32, path: &StepPath) -> Duration {
     let base = retry.delay.0.max(0) as f64;
-    let grown = if retry.exponential { base * retry.multiplier.powi(i32::try_from(pass).unwrap_or(i32::MAX)) } else { base };
+    let grown =
+        if retry.exponential { base * retry.multiplier.powi(i32::try_from(pass).unwrap_or(i32::MAX)) } else { base };
     let cap = retry.max_delay.map_or(DELAY_MAX.0, |m| m.0).min(DELAY_MAX.0);
     let wait = if grown.is_finite() { (grown as i64).min(cap) } else { cap };
     if !retry.jitter {
         return Duration(wait);
     }
     let digest = stdx::id::hash_parts(&[&path.to_string(), "jitter"]);
-    let seed = u64::from_le_bytes([digest[0], digest[1], digest[2], digest[3], digest[4], digest[5], digest[6], digest[7]]);
+    let seed =
+        u64::from_le_bytes([digest[0], digest[1], digest[2], digest[3], digest[4], digest[5], digest[6], digest[7]]);
     Duration(wait / 2 + (Rng::new(seed).unit() * (wait - wait / 2) as f64) as i64)
 }

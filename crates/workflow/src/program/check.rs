@@ -17,7 +17,9 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
 
 /// Edit distance without case, hyphens and underscores; at most `max` is told apart.
 fn distance(a: &str, b: &str, max: usize) -> usize {
-    let plain = |s: &str| s.chars().filter(|c| !matches!(c, '-' | '_')).flat_map(char::to_lowercase).take(64).collect::<Vec<_>>();
+    let plain = |s: &str| {
+        s.chars().filter(|c| !matches!(c, '-' | '_')).flat_map(char::to_lowercase).take(64).collect::<Vec<_>>()
+    };
     let (a, b) = (plain(a), plain(b));
     if a.len().abs_diff(b.len()) > max {
         return max + 1;
@@ -37,7 +39,8 @@ fn distance(a: &str, b: &str, max: usize) -> usize {
 
 /// A finding about a key that is not known, naming the nearest known one.
 pub(super) fn unknown_key(code: &'static str, entry: &Entry, place: &str, known: &[&str], path: &str) -> Diagnostic {
-    let d = Diagnostic::warning(code, entry.key_span, format!("`{}` is not a key of {place}", entry.key)).at(format!("{path}.{}", entry.key));
+    let d = Diagnostic::warning(code, entry.key_span, format!("`{}` is not a key of {place}", entry.key))
+        .at(format!("{path}.{}", entry.key));
     match nearest(&entry.key, known.iter().copied()) {
         Some(near) => d.hint(format!("did you mean `{near}`?")),
         None if known.len() <= 12 => d.hint(format!("known keys: {}", known.join(", "))),
@@ -70,7 +73,11 @@ pub(super) fn references(program: &Program, found: &mut Vec<Diagnostic>) {
                 return;
             }
             if &**name != "self" && program.step(name).is_none() {
-                let mut d = Diagnostic::warning("invalidVariableReference", place(program, ix, name), format!("no step is called `{name}`"));
+                let mut d = Diagnostic::warning(
+                    "invalidVariableReference",
+                    place(program, ix, name),
+                    format!("no step is called `{name}`"),
+                );
                 if let Some(near) = nearest(name, program.steps.iter().map(|s| &*s.name)) {
                     d = d.hint(format!("did you mean `steps.{near}`?"));
                 }
@@ -112,7 +119,14 @@ fn status_read(program: &Program, ix: usize, found: &mut Vec<Diagnostic>) {
 }
 
 /// Checks written parameters against a step's schema: required members and unknown ones.
-pub(super) fn parameters(schema: &Value, params: &Value, entries: &[Entry], span: stdx::Span, kind: &str, path: &str) -> Vec<Diagnostic> {
+pub(super) fn parameters(
+    schema: &Value,
+    params: &Value,
+    entries: &[Entry],
+    span: stdx::Span,
+    kind: &str,
+    path: &str,
+) -> Vec<Diagnostic> {
     let mut found = vec![];
     if params.get("request").is_some() {
         return found;
@@ -120,8 +134,11 @@ pub(super) fn parameters(schema: &Value, params: &Value, entries: &[Entry], span
     let properties = schema.get("properties").and_then(Value::as_object);
     for name in schema.get("required").and_then(Value::as_array).unwrap_or_default().iter().filter_map(Value::as_str) {
         if params.get(name).is_none() {
-            let mut d = Diagnostic::error("invalidStepProperty", span, format!("`{kind}` needs `with.{name}`")).at(format!("{path}.with"));
-            if let Some(description) = properties.and_then(|p| p.get(name)).and_then(|p| p.get("description")).and_then(Value::as_str) {
+            let mut d = Diagnostic::error("invalidStepProperty", span, format!("`{kind}` needs `with.{name}`"))
+                .at(format!("{path}.with"));
+            if let Some(description) =
+                properties.and_then(|p| p.get(name)).and_then(|p| p.get("description")).and_then(Value::as_str)
+            {
                 d = d.hint(description.to_owned());
             }
             found.push(d);
@@ -132,7 +149,13 @@ pub(super) fn parameters(schema: &Value, params: &Value, entries: &[Entry], span
     {
         let known: Vec<&str> = properties.iter().map(|(k, _)| &**k).collect();
         for e in entries.iter().filter(|e| !properties.contains_key(&e.key)) {
-            found.push(unknown_key("invalidStepProperty", e, &format!("`with` of `{kind}`"), &known, &format!("{path}.with")));
+            found.push(unknown_key(
+                "invalidStepProperty",
+                e,
+                &format!("`with` of `{kind}`"),
+                &known,
+                &format!("{path}.with"),
+            ));
         }
     }
     found

@@ -85,7 +85,12 @@ impl Program {
                 id: id.clone(),
             });
             if let Some(first) = self.root.0.first() {
-                graph.edges.push(GraphEdge { from: id, to: self.steps[*first].name.clone(), label: None, kind: "next" });
+                graph.edges.push(GraphEdge {
+                    from: id,
+                    to: self.steps[*first].name.clone(),
+                    label: None,
+                    kind: "next",
+                });
             }
         }
         for step in &self.steps {
@@ -117,7 +122,12 @@ impl Program {
     fn branches(&self, _ix: StepIx, step: &Step, graph: &mut Graph) {
         for (lane, block) in step.blocks() {
             let kind = if &*lane == "fallback" { "fallback" } else { "branch" };
-            graph.edges.push(GraphEdge { from: step.name.clone(), to: self.steps[block.0[0]].name.clone(), label: Some(lane), kind });
+            graph.edges.push(GraphEdge {
+                from: step.name.clone(),
+                to: self.steps[block.0[0]].name.clone(),
+                label: Some(lane),
+                kind,
+            });
             self.chain(block, graph);
         }
     }

@@ -4,7 +4,7 @@
 //! Not here: who may start a workflow (`api`).
 //! Source: `reference/workflow-language.md` §1.3.
 
-use crate::template::{Limits, Params};
+use crate::template::{Limits, Params, Root};
 use crate::yaml::{Node, Yaml};
 use std::sync::Arc;
 use stdx::{Diagnostic, Object, Value};
@@ -49,29 +49,37 @@ impl Inputs {
             Yaml::Null => Value::Null,
             _ => {
                 found.push(
-                    Diagnostic::error("schemaViolation", node.span, format!("`inputs` must be a list or a schema, found a {}", node.kind()))
-                        .at(path),
+                    Diagnostic::error(
+                        "schemaViolation",
+                        node.span,
+                        format!("`inputs` must be a list or a schema, found a {}", node.kind()),
+                    )
+                    .at(path),
                 );
                 Value::Null
             }
         };
         let templated = default_nodes(node)
             .into_iter()
-            .filter_map(|(name, default)| match Params::compile(default, source, limits, &format!("{path}.{name}.default"), found) {
-                Params::Const(v) => {
-                    check_default(&schema, &name, &v, default, path, found);
-                    None
+            .filter_map(|(name, default)| {
+                match Params::compile(default, source, limits, &format!("{path}.{name}.default"), found) {
+                    Params::Const(v) => {
+                        check_default(&schema, &name, &v, default, path, found);
+                        None
+                    }
+                    params => Some((name, params)),
                 }
-                params => Some((name, params)),
             })
             .collect();
         Self { schema, templated }
     }
 
     /// Fills defaults in; templated ones are rendered against `root`.
-    pub fn with_defaults(&self, given: &Value, root: &Value) -> Result<Value, String> {
+    pub fn with_defaults(&self, given: &Value, root: &Root) -> Result<Value, String> {
         let mut out = given.as_object().cloned().unwrap_or_default();
-        let Some(properties) = self.schema.get("properties").and_then(Value::as_object) else { return Ok(Value::from(out)) };
+        let Some(properties) = self.schema.get("properties").and_then(Value::as_object) else {
+            return Ok(Value::from(out));
+        };
         for (name, schema) in properties.iter() {
             if out.contains_key(name) {
                 if let Some(v) = out.get(name)
@@ -169,7 +177,14 @@ fn from_fields(fields: &[Node], path: &str, found: &mut Vec<Diagnostic>) -> Valu
                 schema.insert("type", "string");
                 match field.get("options") {
                     Some(options) => drop(schema.insert("enum", options.to_value())),
-                    None => found.push(Diagnostic::error("schemaViolation", field.span, format!("the choice `{name}` needs `options`")).at(&at)),
+                    None => found.push(
+                        Diagnostic::error(
+                            "schemaViolation",
+                            field.span,
+                            format!("the choice `{name}` needs `options`"),
+                        )
+                        .at(&at),
+                    ),
                 }
             }
             "array" => {
@@ -231,9 +246,13 @@ fn check_default(schema: &Value, name: &str, value: &Value, node: &Node, path: &
     let Ok(validator) = jsonschema::validator_for(&property.into()) else { return };
     if let Err(e) = validator.validate(&value.into()) {
         found.push(
-            Diagnostic::error("invalidDefaultValue", node.span, format!("the default of `{name}` does not fit its type: {e}"))
-                .hint("change the default or the type")
-                .at(format!("{path}.{name}.default")),
+            Diagnostic::error(
+                "invalidDefaultValue",
+                node.span,
+                format!("the default of `{name}` does not fit its type: {e}"),
+            )
+            .hint("change the default or the type")
+            .at(format!("{path}.{name}.default")),
         );
     }
 }

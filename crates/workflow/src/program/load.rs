@@ -5,7 +5,10 @@
 //! Source: `reference/workflow-language.md` §1, §3.1, §4, Appendices B and D.
 
 use super::check::{self, unknown_key};
-use super::{Block, Body, GoOn, Inputs, Iterations, Leaf, List, OnFailure, Parallel, Program, Retry, Settings, Step, StepIx, Timeout, Trigger};
+use super::{
+    Block, Body, GoOn, Inputs, Iterations, Leaf, List, OnFailure, Parallel, Program, Retry, Settings, Step, StepIx,
+    Timeout, Trigger,
+};
 use crate::catalogue::Catalogue;
 use crate::condition::Condition;
 use crate::core::Class;
@@ -19,23 +22,49 @@ use stdx::{Diagnostic, Duration, LineIndex, Span, Value};
 /// Steps of a workflow at most.
 pub const STEPS_MAX: usize = 5000;
 
-const TOP: [&str; 11] =
-    ["version", "name", "description", "enabled", "tags", "triggers", "inputs", "consts", "outputs", "settings", "steps"];
+const TOP: [&str; 11] = [
+    "version",
+    "name",
+    "description",
+    "enabled",
+    "tags",
+    "triggers",
+    "inputs",
+    "consts",
+    "outputs",
+    "settings",
+    "steps",
+];
 const ENVELOPE: [&str; 15] = [
-    "name", "type", "with", "if", "foreach", "timeout", "max-step-size", "on-failure", "connector-id", "max-iterations", "iteration-timeout",
-    "iteration-on-failure", "effect", "description", "push-case",
+    "name",
+    "type",
+    "with",
+    "if",
+    "foreach",
+    "timeout",
+    "max-step-size",
+    "on-failure",
+    "connector-id",
+    "max-iterations",
+    "iteration-timeout",
+    "iteration-on-failure",
+    "effect",
+    "description",
+    "push-case",
 ];
 
 pub(super) fn load(text: &str, catalogue: &Catalogue) -> (Option<Program>, Vec<Diagnostic>) {
     let (root, mut found) = yaml::parse(text);
     let Some(root) = root else { return (None, found) };
     if root.map().is_none() {
-        found.push(Diagnostic::error("schemaViolation", root.span, format!("a workflow is a map, found a {}", root.kind())).hint(
-            "start with `name:`, `triggers:` and `steps:`",
-        ));
+        found.push(
+            Diagnostic::error("schemaViolation", root.span, format!("a workflow is a map, found a {}", root.kind()))
+                .hint("start with `name:`, `triggers:` and `steps:`"),
+        );
         return (None, found);
     }
-    let mut loader = Loader { source: text, catalogue, found, steps: vec![], names: BTreeMap::new(), limits: Limits::default() };
+    let mut loader =
+        Loader { source: text, catalogue, found, steps: vec![], names: BTreeMap::new(), limits: Limits::default() };
     let program = loader.document(&root);
     let mut found = loader.found;
     check::references(&program, &mut found);
@@ -102,12 +131,19 @@ impl Loader<'_> {
             self.consts(n);
         }
         let (triggers, inputs) = self.triggers(root);
-        let outputs = root.get("outputs").map(|n| Inputs::read(n, self.source, self.limits, "outputs", &mut self.found).schema);
+        let outputs =
+            root.get("outputs").map(|n| Inputs::read(n, self.source, self.limits, "outputs", &mut self.found).schema);
         let place = Place { parent: None, in_loop: false, in_fallback: false, path: "steps".into() };
         let block = match root.get("steps") {
             Some(n) => self.block(n, &place),
             None => {
-                self.error("schemaViolation", Span::new(0, 0), "steps", "a workflow needs `steps`", "add at least one step");
+                self.error(
+                    "schemaViolation",
+                    Span::new(0, 0),
+                    "steps",
+                    "a workflow needs `steps`",
+                    "add at least one step",
+                );
                 Block::default()
             }
         };
@@ -143,7 +179,13 @@ impl Loader<'_> {
             },
             None => {
                 if required {
-                    self.error("schemaViolation", Span::new(0, 0), key, format!("a workflow needs a `{key}`"), "add it at the top");
+                    self.error(
+                        "schemaViolation",
+                        Span::new(0, 0),
+                        key,
+                        format!("a workflow needs a `{key}`"),
+                        "add it at the top",
+                    );
                 }
                 check::text(None)
             }
@@ -172,7 +214,13 @@ impl Loader<'_> {
         for e in entries {
             if e.value.str().is_some_and(|s| is_template(s)) {
                 let hint = "build the value with a `data.set` step";
-                self.warn("templateInConst", e.value.span, &format!("consts.{}", e.key), "templates in `consts` are not rendered", hint);
+                self.warn(
+                    "templateInConst",
+                    e.value.span,
+                    &format!("consts.{}", e.key),
+                    "templates in `consts` are not rendered",
+                    hint,
+                );
             }
         }
     }
@@ -183,31 +231,58 @@ impl Loader<'_> {
         match root.get("triggers").map(|n| (n, n.seq())) {
             Some((n, Some(items))) => {
                 if items.is_empty() {
-                    self.error("schemaViolation", n.span, "triggers", "a workflow needs a trigger", "add `- type: manual`");
+                    self.error(
+                        "schemaViolation",
+                        n.span,
+                        "triggers",
+                        "a workflow needs a trigger",
+                        "add `- type: manual`",
+                    );
                 }
                 for (i, item) in items.iter().enumerate() {
                     let path = format!("triggers[{i}]");
                     let Some(kind) = item.get("type").and_then(Node::str) else {
-                        self.error("schemaViolation", item.span, &path, "a trigger needs a `type`", "for example manual, alert, scheduled");
+                        self.error(
+                            "schemaViolation",
+                            item.span,
+                            &path,
+                            "a trigger needs a `type`",
+                            "for example manual, alert, scheduled",
+                        );
                         continue;
                     };
                     self.trigger(item, kind, &path);
                     if &**kind == "manual"
                         && let Some(n) = item.get("inputs")
                     {
-                        inputs = Some(Inputs::read(n, self.source, self.limits, &format!("{path}.inputs"), &mut self.found));
+                        inputs =
+                            Some(Inputs::read(n, self.source, self.limits, &format!("{path}.inputs"), &mut self.found));
                     }
                     triggers.push(Trigger { kind: kind.clone(), config: item.to_value(), span: item.span });
                 }
             }
-            Some((n, None)) => self.error("schemaViolation", n.span, "triggers", "`triggers` must be a list", "write `- type: manual`"),
+            Some((n, None)) => {
+                self.error("schemaViolation", n.span, "triggers", "`triggers` must be a list", "write `- type: manual`")
+            }
             None => {
-                self.error("schemaViolation", Span::new(0, 0), "triggers", "a workflow needs `triggers`", "add `triggers: [{ type: manual }]`");
+                self.error(
+                    "schemaViolation",
+                    Span::new(0, 0),
+                    "triggers",
+                    "a workflow needs `triggers`",
+                    "add `triggers: [{ type: manual }]`",
+                );
             }
         }
         if let Some(n) = root.get("inputs") {
             if inputs.is_some() {
-                self.warn("inputsTwice", n.span, "inputs", "`inputs` stands here and at the manual trigger", "the trigger's inputs are used");
+                self.warn(
+                    "inputsTwice",
+                    n.span,
+                    "inputs",
+                    "`inputs` stands here and at the manual trigger",
+                    "the trigger's inputs are used",
+                );
             } else {
                 inputs = Some(Inputs::read(n, self.source, self.limits, "inputs", &mut self.found));
             }
@@ -226,16 +301,29 @@ impl Loader<'_> {
                         let length = n.str().and_then(|s| duration::duration(s));
                         if length.is_none_or(|d| d < Duration::from_secs(60)) {
                             let hint = "use a format like \"1m\", \"90s\", \"2h\", \"1d\"";
-                            self.warn("schemaViolation", n.span, path, "a scheduled interval must be at least 1 minute", hint);
+                            self.warn(
+                                "schemaViolation",
+                                n.span,
+                                path,
+                                "a scheduled interval must be at least 1 minute",
+                                hint,
+                            );
                         }
                     }
                     (None, Some(_)) => {}
-                    _ => self.error("schemaViolation", item.span, path, "a scheduled trigger needs either `with.every` or `with.rrule`", ""),
+                    _ => self.error(
+                        "schemaViolation",
+                        item.span,
+                        path,
+                        "a scheduled trigger needs either `with.every` or `with.rrule`",
+                        "",
+                    ),
                 }
             }
             _ if kind.contains('.') => {}
             other => {
-                let hint = check::nearest(other, ["manual", "alert", "scheduled"]).map_or(String::new(), |n| format!("did you mean `{n}`?"));
+                let hint = check::nearest(other, ["manual", "alert", "scheduled"])
+                    .map_or(String::new(), |n| format!("did you mean `{n}`?"));
                 self.error("schemaViolation", item.span, path, format!("`{other}` is not a trigger"), &hint);
             }
         }
@@ -259,7 +347,9 @@ impl Loader<'_> {
                     }
                 }
                 "liquid" => {
-                    let number = |k: &str| e.value.get(k).and_then(|n| n.to_value().as_i64()).and_then(|i| u64::try_from(i).ok());
+                    let number = |k: &str| {
+                        e.value.get(k).and_then(|n| n.to_value().as_i64()).and_then(|i| u64::try_from(i).ok())
+                    };
                     let limits = &mut settings.liquid;
                     limits.parse = number("parseLimit").map_or(limits.parse, |n| n.min(600_000) as usize);
                     limits.render_ms = number("renderLimit").map_or(limits.render_ms, |n| n.min(2000));
@@ -296,14 +386,26 @@ impl Loader<'_> {
         let text = crate::json::scalar_text(&node.to_value());
         let size = duration::bytes(&text);
         if size.is_none() {
-            self.error("schemaViolation", node.span, path, format!("invalid byte size `{text}`"), "for example \"10mb\" or \"1gb\"");
+            self.error(
+                "schemaViolation",
+                node.span,
+                path,
+                format!("invalid byte size `{text}`"),
+                "for example \"10mb\" or \"1gb\"",
+            );
         }
         size
     }
 
     fn block(&mut self, node: &Node, place: &Place) -> Block {
         let Some(items) = node.seq() else {
-            self.error("schemaViolation", node.span, &place.path, "steps must be a list", "start each step with `- name:`");
+            self.error(
+                "schemaViolation",
+                node.span,
+                &place.path,
+                "steps must be a list",
+                "start each step with `- name:`",
+            );
             return Block::default();
         };
         if items.is_empty() {
@@ -315,7 +417,13 @@ impl Loader<'_> {
     fn step(&mut self, node: &Node, i: usize, place: &Place) -> Option<StepIx> {
         let path = format!("{}[{i}]", place.path);
         if node.map().is_none() {
-            self.error("schemaViolation", node.span, &path, format!("a step is a map, found a {}", node.kind()), "start with `name:` and `type:`");
+            self.error(
+                "schemaViolation",
+                node.span,
+                &path,
+                format!("a step is a map, found a {}", node.kind()),
+                "start with `name:` and `type:`",
+            );
             return None;
         }
         if self.steps.len() >= STEPS_MAX {
@@ -329,7 +437,13 @@ impl Loader<'_> {
                 return None;
             }
             None => {
-                self.error("schemaViolation", node.span, &path, "a step needs a `type`", "for example console, if, http");
+                self.error(
+                    "schemaViolation",
+                    node.span,
+                    &path,
+                    "a step needs a `type`",
+                    "for example console, if, http",
+                );
                 return None;
             }
         };
@@ -337,13 +451,25 @@ impl Loader<'_> {
             Some((n, Yaml::Str(_))) if n.str().is_some_and(|s| !s.is_empty()) => n.str().cloned().unwrap_or_default(),
             Some((n, Yaml::Int(_) | Yaml::Float(_) | Yaml::Bool(_))) => crate::json::scalar_text(&n.to_value()).into(),
             _ => {
-                self.error("schemaViolation", node.span, &path, "a step needs a `name`", "names are how `steps.<name>.output` is read");
+                self.error(
+                    "schemaViolation",
+                    node.span,
+                    &path,
+                    "a step needs a `name`",
+                    "names are how `steps.<name>.output` is read",
+                );
                 format!("{path}:{kind}").into()
             }
         };
         if self.names.contains_key(&name) {
             let span = node.get("name").map_or(node.span, |n| n.span);
-            self.error("duplicateStepName", span, &path, format!("another step is called `{name}`"), "names are unique in the whole workflow");
+            self.error(
+                "duplicateStepName",
+                span,
+                &path,
+                format!("another step is called `{name}`"),
+                "names are unique in the whole workflow",
+            );
             return None;
         }
         let ix = self.steps.len();
@@ -355,19 +481,42 @@ impl Loader<'_> {
         let takes_timeout = !matches!(&*kind, "if" | "switch" | "loop.break" | "loop.continue");
         let timeout = node.get("timeout").and_then(|n| self.timeout(n, &format!("{path}.timeout")));
         if let Some(n) = node.get("timeout").filter(|_| !takes_timeout) {
-            self.warn("invalidStepProperty", n.span, &path, format!("`timeout` has no effect on `{kind}`"), "put it on a step inside");
+            self.warn(
+                "invalidStepProperty",
+                n.span,
+                &path,
+                format!("`timeout` has no effect on `{kind}`"),
+                "put it on a step inside",
+            );
         }
-        let guard = node.get("if").map(|n| Condition::compile(n, self.source, self.limits, &format!("{path}.if"), &mut self.found));
-        let each = node.get("foreach").filter(|_| !matches!(&*kind, "foreach" | "parallel")).map(|n| self.list(n, &format!("{path}.foreach")));
+        let guard = node
+            .get("if")
+            .map(|n| Condition::compile(n, self.source, self.limits, &format!("{path}.if"), &mut self.found));
+        let each = node
+            .get("foreach")
+            .filter(|_| !matches!(&*kind, "foreach" | "parallel"))
+            .map(|n| self.list(n, &format!("{path}.foreach")));
         if each.is_some() && guard.as_ref().is_some_and(|g| g.refs.reads("foreach") || g.refs.reads("item")) {
             let span = node.get("if").map_or(node.span, |n| n.span);
             let hint = "put the step into a `foreach` step and the condition on it";
-            self.warn("guardReadsItem", span, &path, "a step's `if` is looked at before its `foreach`: there is no `foreach.item` in it", hint);
+            self.warn(
+                "guardReadsItem",
+                span,
+                &path,
+                "a step's `if` is looked at before its `foreach`: there is no `foreach.item` in it",
+                hint,
+            );
         }
         for key in ["iteration-timeout", "iteration-on-failure"] {
             if let Some(e) = node.entry(key) {
                 let message = format!("`{key}` is read but not enforced yet");
-                self.warn("notThereYet", e.key_span, &path, message, "use `timeout` and `on-failure` of the steps inside");
+                self.warn(
+                    "notThereYet",
+                    e.key_span,
+                    &path,
+                    message,
+                    "use `timeout` and `on-failure` of the steps inside",
+                );
             }
         }
         self.steps[ix] = Some(Step {
@@ -395,7 +544,13 @@ impl Loader<'_> {
             Some("write") => Class::Write,
             Some("destructive") => Class::Destructive,
             _ => {
-                self.error("invalidStepProperty", node.span, path, "`effect` must be read, write or destructive", "it raises a class, it never lowers one");
+                self.error(
+                    "invalidStepProperty",
+                    node.span,
+                    path,
+                    "`effect` must be read, write or destructive",
+                    "it raises a class, it never lowers one",
+                );
                 Class::None
             }
         }
@@ -407,7 +562,8 @@ impl Loader<'_> {
             Yaml::Map(_) => node.get("limit"),
             _ => Some(node),
         };
-        let limit = limit.map(Node::to_value).and_then(|v| v.as_i64().or_else(|| v.as_str()?.parse().ok())).filter(|n| *n >= 1);
+        let limit =
+            limit.map(Node::to_value).and_then(|v| v.as_i64().or_else(|| v.as_str()?.parse().ok())).filter(|n| *n >= 1);
         if limit.is_none() {
             self.error("invalidStepProperty", node.span, path, "`max-iterations` must be a number of at least 1", "");
         }
@@ -418,7 +574,13 @@ impl Loader<'_> {
     fn list(&mut self, node: &Node, path: &str) -> List {
         let Yaml::Str(scalar) = &node.value else {
             if node.seq().is_none() {
-                self.error("invalidForeachParameter", node.span, path, format!("`foreach` needs a list, found a {}", node.kind()), "use `${{ … }}`");
+                self.error(
+                    "invalidForeachParameter",
+                    node.span,
+                    path,
+                    format!("`foreach` needs a list, found a {}", node.kind()),
+                    "use `${{ … }}`",
+                );
             }
             return List::Items(Params::compile(node, self.source, self.limits, path, &mut self.found));
         };
@@ -451,7 +613,13 @@ impl Loader<'_> {
         let typed: Arc<str> = format!("${{{{ {trimmed} }}}}").into();
         let (compiled, error) = Text::compile(&typed, self.limits);
         if error.is_some() {
-            self.error("invalidForeachParameter", node.span, path, format!("`{trimmed}` is neither a list nor a path"), "use `${{ … }}`");
+            self.error(
+                "invalidForeachParameter",
+                node.span,
+                path,
+                format!("`{trimmed}` is neither a list nor a path"),
+                "use `${{ … }}`",
+            );
         }
         List::Path(compiled, text.clone())
     }
@@ -474,7 +642,13 @@ impl Loader<'_> {
         match node.get("condition") {
             Some(n) => Condition::compile(n, self.source, self.limits, &path, &mut self.found),
             None => {
-                self.error("schemaViolation", node.span, &path, "`condition` is missing", "KQL, or a `${{ }}` expression");
+                self.error(
+                    "schemaViolation",
+                    node.span,
+                    &path,
+                    "`condition` is missing",
+                    "KQL, or a `${{ }}` expression",
+                );
                 let missing = Node { span: node.span, value: Yaml::Bool(false) };
                 Condition::compile(&missing, self.source, self.limits, &path, &mut self.found)
             }
@@ -505,7 +679,13 @@ impl Loader<'_> {
                 let list = match node.get("foreach") {
                     Some(n) => self.list(n, &format!("{}.foreach", place.path)),
                     None => {
-                        self.error("invalidForeachParameter", node.span, &place.path, "Foreach configuration is required", "add `foreach: \"${{ … }}\"`");
+                        self.error(
+                            "invalidForeachParameter",
+                            node.span,
+                            &place.path,
+                            "Foreach configuration is required",
+                            "add `foreach: \"${{ … }}\"`",
+                        );
                         List::Items(Params::Const(Value::Null))
                     }
                 };
@@ -519,7 +699,13 @@ impl Loader<'_> {
             _ => {
                 if !place.in_loop {
                     let message = "loop.break and loop.continue are only valid inside a loop body (foreach or while)";
-                    self.error("graphBuildError", node.span, &place.path, message, "move the step inside a loop, or remove it");
+                    self.error(
+                        "graphBuildError",
+                        node.span,
+                        &place.path,
+                        message,
+                        "move the step inside a loop, or remove it",
+                    );
                 }
                 if &**kind == "loop.break" { Body::Break } else { Body::Continue }
             }
@@ -528,7 +714,13 @@ impl Loader<'_> {
 
     fn switch(&mut self, node: &Node, place: &Place) -> Body {
         let expression = match node.get("expression") {
-            Some(n) => template::compile_at(n, self.source, self.limits, &format!("{}.expression", place.path), &mut self.found),
+            Some(n) => template::compile_at(
+                n,
+                self.source,
+                self.limits,
+                &format!("{}.expression", place.path),
+                &mut self.found,
+            ),
             None => {
                 self.error("schemaViolation", node.span, &place.path, "`expression` is missing", "");
                 Text::literal("")
@@ -567,16 +759,24 @@ impl Loader<'_> {
         } else {
             for (i, b) in node.get("branches").and_then(Node::seq).unwrap_or_default().iter().enumerate() {
                 let path = format!("{}.branches[{i}]", place.path);
-                let name: Arc<str> = b.get("name").and_then(Node::str).cloned().unwrap_or_else(|| format!("branch-{i}").into());
+                let name: Arc<str> =
+                    b.get("name").and_then(Node::str).cloned().unwrap_or_else(|| format!("branch-{i}").into());
                 let inner = Place { path, ..place.clone() };
                 let block = self.required_block(b, &inner, &name);
                 branches.push((name, block));
             }
             if branches.is_empty() {
-                self.error("schemaViolation", node.span, &place.path, "`parallel` needs `branches`, or `foreach` and `steps`", "");
+                self.error(
+                    "schemaViolation",
+                    node.span,
+                    &place.path,
+                    "`parallel` needs `branches`, or `foreach` and `steps`",
+                    "",
+                );
             }
         }
-        let concurrency = node.get("concurrency").map(|n| n.get("max").unwrap_or(n).to_value()).and_then(|v| v.as_i64());
+        let concurrency =
+            node.get("concurrency").map(|n| n.get("max").unwrap_or(n).to_value()).and_then(|v| v.as_i64());
         let settled = match node.get("mode").map(|n| (n.span, n.str().map(|s| &**s))) {
             None | Some((_, Some("fail-fast"))) => false,
             Some((_, Some("settled"))) => true,
@@ -585,8 +785,15 @@ impl Loader<'_> {
                 false
             }
         };
-        let branch_timeout = node.get("branch-timeout").and_then(|n| self.timeout(n, &format!("{}.branch-timeout", place.path)));
-        Body::Parallel(Parallel { list, branches, concurrency: concurrency.unwrap_or(5).clamp(1, 20) as u32, settled, branch_timeout })
+        let branch_timeout =
+            node.get("branch-timeout").and_then(|n| self.timeout(n, &format!("{}.branch-timeout", place.path)));
+        Body::Parallel(Parallel {
+            list,
+            branches,
+            concurrency: concurrency.unwrap_or(5).clamp(1, 20) as u32,
+            settled,
+            branch_timeout,
+        })
     }
 
     fn keys(&mut self, node: &Node, kind: &str, own: &[&str], path: &str) {
@@ -603,7 +810,13 @@ impl Loader<'_> {
         };
         if canonical != &**kind && !canonical.is_empty() {
             let span = node.get("type").map_or(node.span, |n| n.span);
-            self.warn("deprecatedStepType", span, path, format!("`{kind}` is an old name"), &format!("use `{canonical}`"));
+            self.warn(
+                "deprecatedStepType",
+                span,
+                path,
+                format!("`{kind}` is an old name"),
+                &format!("use `{canonical}`"),
+            );
         }
         let meta = code.meta();
         let mut own: Vec<&str> = meta.config.to_vec();
@@ -616,13 +829,27 @@ impl Loader<'_> {
         let params = Params::compile(with, self.source, self.limits, &format!("{path}.with"), &mut self.found);
         let schema = operation.as_ref().map_or_else(|| steps::schema(meta), |o| o.schema.clone());
         if let Params::Const(_) | Params::Object(_) = params {
-            self.found.extend(check::parameters(&schema, &params.source(), with.map().unwrap_or_default(), node.span, kind, path));
+            self.found.extend(check::parameters(
+                &schema,
+                &params.source(),
+                with.map().unwrap_or_default(),
+                node.span,
+                kind,
+                path,
+            ));
         }
-        let config_entries: Vec<Entry> = node.map().unwrap_or_default().iter().filter(|e| own.contains(&&*e.key) || &*e.key == "push-case").cloned().collect();
+        let config_entries: Vec<Entry> = node
+            .map()
+            .unwrap_or_default()
+            .iter()
+            .filter(|e| own.contains(&&*e.key) || &*e.key == "push-case")
+            .cloned()
+            .collect();
         let config_node = Node { span: node.span, value: Yaml::Map(config_entries) };
         let config = Params::compile(&config_node, self.source, self.limits, path, &mut self.found);
         let connector = node.get("connector-id").map(|n| {
-            let text = template::compile_at(n, self.source, self.limits, &format!("{path}.connector-id"), &mut self.found);
+            let text =
+                template::compile_at(n, self.source, self.limits, &format!("{path}.connector-id"), &mut self.found);
             self.known_connector(&text, n.span, path);
             text
         });
@@ -631,17 +858,28 @@ impl Loader<'_> {
             && params.member("connectorId").is_none()
             && !steps::connector_optional(meta)
         {
-            self.error("invalidStepProperty", node.span, path, "Connector ID is required", &format!("add `connector-id:` with a connector of type `{kind_of}`"));
+            self.error(
+                "invalidStepProperty",
+                node.span,
+                path,
+                "Connector ID is required",
+                &format!("add `connector-id:` with a connector of type `{kind_of}`"),
+            );
         }
         Body::Leaf(Leaf { code, operation, params, config, connector })
     }
 
     fn known_connector(&mut self, text: &Text, span: Span, path: &str) {
-        if text.is_literal() && !text.source.contains("__install__.") && self.catalogue.connector(&text.source).is_none() {
-            let hint = match check::nearest(&text.source, self.catalogue.connectors.values().flat_map(|c| [&*c.name, &*c.id])) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => "create it under Connectors, or use the id of one that exists".into(),
-            };
+        if text.is_literal()
+            && !text.source.contains("__install__.")
+            && self.catalogue.connector(&text.source).is_none()
+        {
+            let hint =
+                match check::nearest(&text.source, self.catalogue.connectors.values().flat_map(|c| [&*c.name, &*c.id]))
+                {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => "create it under Connectors, or use the id of one that exists".into(),
+                };
             self.warn("connectorNotFound", span, path, format!("Connector {} not found", text.source), &hint);
         }
     }
@@ -653,7 +891,11 @@ impl Loader<'_> {
             None => "the step fails when it is reached; `watchfire workflow validate` lists what is there".into(),
         };
         let message = format!("the step type `{kind}` is not there yet");
-        self.found.push(Diagnostic::error("unsupportedStepType", span, message).hint(hint).at(format!("{}.type ({name})", place.path)));
+        self.found.push(
+            Diagnostic::error("unsupportedStepType", span, message)
+                .hint(hint)
+                .at(format!("{}.type ({name})", place.path)),
+        );
         if let Some(with) = node.get("with") {
             // Compiled for its findings only.
             Params::compile(with, self.source, self.limits, &format!("{}.with", place.path), &mut self.found);
@@ -671,23 +913,41 @@ impl Loader<'_> {
         for e in node.map().unwrap_or_default().iter().filter(|e| !known.contains(&&*e.key)) {
             self.found.push(unknown_key("invalidStepProperty", e, "`on-failure`", &known, &path));
         }
-        let inner = Place { parent: owner.map(|ix| (ix, "fallback".into())), in_fallback: true, path: path.clone(), ..place.clone() };
+        let inner = Place {
+            parent: owner.map(|ix| (ix, "fallback".into())),
+            in_fallback: true,
+            path: path.clone(),
+            ..place.clone()
+        };
         let fallback = self.lane(node.get("fallback"), &inner, "fallback", "fallback");
         let go_on = match node.get("continue").map(|n| (&n.value, n)) {
             None | Some((Yaml::Bool(false), _)) => GoOn::No,
             Some((Yaml::Bool(true), _)) => GoOn::Yes,
-            Some((_, n)) => GoOn::When(Condition::compile(n, self.source, self.limits, &format!("{path}.continue"), &mut self.found)),
+            Some((_, n)) => GoOn::When(Condition::compile(
+                n,
+                self.source,
+                self.limits,
+                &format!("{path}.continue"),
+                &mut self.found,
+            )),
         };
         if let (false, GoOn::No, Some(e)) = (fallback.0.is_empty(), &go_on, node.entry("fallback")) {
             let hint = "add `continue: true` where the workflow should go on";
-            self.warn("fallbackWithoutContinue", e.key_span, &path, "after the fallback the workflow still fails", hint);
+            self.warn(
+                "fallbackWithoutContinue",
+                e.key_span,
+                &path,
+                "after the fallback the workflow still fails",
+                hint,
+            );
         }
         OnFailure { retry: node.get("retry").and_then(|n| self.retry(n, &path)), fallback, go_on }
     }
 
     fn retry(&mut self, node: &Node, path: &str) -> Option<Retry> {
         let path = format!("{path}.retry");
-        let known = ["max-attempts", "delay", "strategy", "multiplier", "max-delay", "jitter", "condition", "on-status"];
+        let known =
+            ["max-attempts", "delay", "strategy", "multiplier", "max-delay", "jitter", "condition", "on-status"];
         for e in node.map().unwrap_or_default().iter().filter(|e| !known.contains(&&*e.key)) {
             self.found.push(unknown_key("invalidStepProperty", e, "`retry`", &known, &path));
         }
@@ -699,21 +959,36 @@ impl Loader<'_> {
                 return None;
             }
             None => {
-                self.error("schemaViolation", node.span, &path, "`retry` needs `max-attempts`", "it counts runs after the first one");
+                self.error(
+                    "schemaViolation",
+                    node.span,
+                    &path,
+                    "`retry` needs `max-attempts`",
+                    "it counts runs after the first one",
+                );
                 return None;
             }
         };
         let mut time = |key: &str| {
             let n = node.get(key)?;
             if n.str().is_some_and(|s| is_template(s)) {
-                self.found.push(Diagnostic::error("schemaViolation", n.span, format!("`{key}` is a literal, templates are not rendered here")).at(&path));
+                self.found.push(
+                    Diagnostic::error(
+                        "schemaViolation",
+                        n.span,
+                        format!("`{key}` is a literal, templates are not rendered here"),
+                    )
+                    .at(&path),
+                );
                 return None;
             }
             self.timeout(n, &format!("{path}.{key}")).map(|t| t.length)
         };
         let (delay, max_delay) = (time("delay"), time("max-delay"));
         let exponential = node.get("strategy").and_then(Node::str).is_some_and(|s| &**s == "exponential");
-        if let Some(n) = node.get("strategy").filter(|n| n.str().is_none_or(|s| !matches!(&**s, "fixed" | "exponential"))) {
+        if let Some(n) =
+            node.get("strategy").filter(|n| n.str().is_none_or(|s| !matches!(&**s, "fixed" | "exponential")))
+        {
             self.error("schemaViolation", n.span, &path, "`strategy` must be fixed or exponential", "");
         }
         let on_status = node.get("on-status").map(|n| match n.seq() {
@@ -727,7 +1002,9 @@ impl Loader<'_> {
             multiplier: node.get("multiplier").and_then(|n| n.to_value().as_f64()).unwrap_or(2.0).max(1.0),
             max_delay,
             jitter: node.get("jitter").is_some_and(|n| matches!(n.value, Yaml::Bool(true))),
-            condition: node.get("condition").map(|n| Condition::compile(n, self.source, self.limits, &format!("{path}.condition"), &mut self.found)),
+            condition: node.get("condition").map(|n| {
+                Condition::compile(n, self.source, self.limits, &format!("{path}.condition"), &mut self.found)
+            }),
             on_status: on_status.unwrap_or_default(),
         })
     }

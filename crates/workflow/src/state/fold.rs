@@ -3,7 +3,10 @@
 //! Invariants: total; no fact is ever skipped; what a fact says is taken as it is.
 
 use super::{BranchResult, CallState, Closing, End, Frame, Jump, Last, Memory, Mode, Phase, QuestionState, State};
-use crate::core::{Body, DecisionVerdict, Effect, Fact, FactKind, Fault, Hop, Outcome, Role, Settlement, Status, StepPath, TimerId, Wait};
+use crate::core::{
+    Body, DecisionVerdict, Effect, Fact, FactKind, Fault, Hop, Outcome, Role, Settlement, Status, StepPath, TimerId,
+    Wait,
+};
 use std::sync::Arc;
 use stdx::Time;
 
@@ -21,7 +24,9 @@ pub(super) fn fold(state: &mut State, fact: &Fact) {
             state.deadline = *deadline;
             state.frames.push(frame(StepPath(Arc::new([])), "workflow".into(), at));
         }
-        FactKind::Entered { path, kind, input, about, deadline } => entered(state, path, kind, input, about, *deadline, at),
+        FactKind::Entered { path, kind, input, about, deadline } => {
+            entered(state, path, kind, input, about, *deadline, at)
+        }
         FactKind::Left { path, status, output, error, kind, input } => {
             supersede(state, path);
             let output = seen(state, output);
@@ -32,7 +37,8 @@ pub(super) fn fold(state: &mut State, fact: &Fact) {
             supersede(state, &key.path);
             let (memo, input) = (seen(state, memo), seen(state, input));
             state.class = state.class.max(*class);
-            let closing = matches!(&**request, Effect::Internal(c) if matches!(**c, triage::Command::QuestionClose { .. }));
+            let closing =
+                matches!(&**request, Effect::Internal(c) if matches!(**c, triage::Command::QuestionClose { .. }));
             let frame = open(state, &key.path, kind, at);
             frame.calls = frame.calls.max(key.call + 1);
             if closing && let Mode::Waiting { closing, .. } = &mut frame.mode {
@@ -134,7 +140,16 @@ fn seen(state: &mut State, body: &Body) -> Body {
 }
 
 fn frame(path: StepPath, kind: Arc<str>, at: Time) -> Frame {
-    Frame { path, kind, about: Body::Null, deadline: None, since: at, calls: 0, mode: Mode::Body(None), results: vec![] }
+    Frame {
+        path,
+        kind,
+        about: Body::Null,
+        deadline: None,
+        since: at,
+        calls: 0,
+        mode: Mode::Body(None),
+        results: vec![],
+    }
 }
 
 /// The frame at `path`, opened where it is not.
@@ -159,13 +174,23 @@ fn supersede(state: &mut State, path: &StepPath) {
     }
 }
 
-fn entered(state: &mut State, path: &StepPath, kind: &Arc<str>, input: &Body, about: &Body, deadline: Option<Time>, at: Time) {
+fn entered(
+    state: &mut State,
+    path: &StepPath,
+    kind: &Arc<str>,
+    input: &Body,
+    about: &Body,
+    deadline: Option<Time>,
+    at: Time,
+) {
     supersede(state, path);
     let (input, about) = (seen(state, input), seen(state, about));
     let Some(hop) = path.0.last() else { return };
     if hop.role == Role::Loop {
         let n = path.0.len() - 1;
-        state.frames.retain(|f| !(f.path.0.len() > n && f.path.0[..n] == path.0[..n] && f.path.0[n].role == Role::Loop && f.path != *path));
+        state.frames.retain(|f| {
+            !(f.path.0.len() > n && f.path.0[..n] == path.0[..n] && f.path.0[n].role == Role::Loop && f.path != *path)
+        });
     }
     let frame = open(state, path, kind, at);
     frame.about = about.clone();
@@ -173,20 +198,41 @@ fn entered(state: &mut State, path: &StepPath, kind: &Arc<str>, input: &Body, ab
     frame.since = at;
     if hop.role == Role::Step {
         let old = state.steps.get(&hop.name).cloned().unwrap_or_default();
-        state.steps.insert(hop.name.clone(), Arc::new(Memory { input, about, ran: old.ran, output: old.output.clone(), error: old.error.clone() }));
+        state.steps.insert(
+            hop.name.clone(),
+            Arc::new(Memory { input, about, ran: old.ran, output: old.output.clone(), error: old.error.clone() }),
+        );
     }
 }
 
 #[allow(clippy::too_many_arguments, reason = "the members of the fact")]
-fn left(state: &mut State, path: &StepPath, status: Status, output: Body, error: Option<Fault>, kind: &str, input: Body, at: Time) {
+fn left(
+    state: &mut State,
+    path: &StepPath,
+    status: Status,
+    output: Body,
+    error: Option<Fault>,
+    kind: &str,
+    input: Body,
+    at: Time,
+) {
     let Some(hop) = path.0.last().cloned() else { return };
     match hop.role {
-        Role::Step if status != Status::Skipped => remember(state, &hop.name, output.clone(), error.clone(), input, kind),
+        Role::Step if status != Status::Skipped => {
+            remember(state, &hop.name, output.clone(), error.clone(), input, kind)
+        }
         Role::Branch => {
             let started = state.frame(&path.0).map_or(at, |f| f.since);
             let n = path.0.len() - 1;
             if let Some(parent) = state.frame_mut(&path.0[..n]) {
-                parent.results.push(BranchResult { index: hop.index, status, started, finished: at, output, error: error.clone() });
+                parent.results.push(BranchResult {
+                    index: hop.index,
+                    status,
+                    started,
+                    finished: at,
+                    output,
+                    error: error.clone(),
+                });
             }
         }
         _ => {}
@@ -229,7 +275,9 @@ fn close(state: &mut State, path: &[Hop], last: Last, at: Time) {
         }
     }
     if last.jump != Jump::None
-        && let Some(n) = (0..path.len()).rev().find(|n| *n > 0 && path[n - 1].role == Role::Loop && state.frame(&path[..*n]).is_some())
+        && let Some(n) = (0..path.len())
+            .rev()
+            .find(|n| *n > 0 && path[n - 1].role == Role::Loop && state.frame(&path[..*n]).is_some())
     {
         state.frames.retain(|f| !(f.path.0.len() > n && f.path.0.starts_with(&path[..n])));
         if let Some(f) = state.frame_mut(&path[..n]) {
@@ -330,7 +378,8 @@ fn waiting(state: &mut State, path: &StepPath, wait: &Wait, timer: Option<&Timer
     if let Wait::Approval(q) = wait {
         state.questions.push(QuestionState { question: Arc::new((**q).clone()), path: path.clone(), verdict: None });
     }
-    if let Some(c) = state.calls.iter_mut().find(|c| c.key.path == *path && matches!(c.phase, Phase::Unanswered { .. })) {
+    if let Some(c) = state.calls.iter_mut().find(|c| c.key.path == *path && matches!(c.phase, Phase::Unanswered { .. }))
+    {
         c.resend = timer;
         return;
     }

@@ -100,7 +100,8 @@ fn model<'a>(cx: &StepCx<'a>, params: &Value) -> Result<Option<&'a ConnectorView
             Some(c) => Ok(Some(c)),
             None => {
                 let known: Vec<&str> = all().map(|c| &*c.name).collect();
-                let message = format!("AI Connector '{wanted}' not found. Available AI connectors: {}", known.join(", "));
+                let message =
+                    format!("AI Connector '{wanted}' not found. Available AI connectors: {}", known.join(", "));
                 Err(Fault::new("ConnectorExecutionError", message))
             }
         };

@@ -21,8 +21,10 @@ pub(super) struct AlertsStatus {
     ids: &'static str,
     reason: &'static str,
 }
-pub(super) static SET_ALERTS_STATUS: AlertsStatus = AlertsStatus { meta: &KIBANA_META, ids: "signal_ids", reason: "reason" };
-pub(super) static SECURITY_SET_ALERT_STATUS: AlertsStatus = AlertsStatus { meta: &SECURITY_META, ids: "alert_ids", reason: "close_reason" };
+pub(super) static SET_ALERTS_STATUS: AlertsStatus =
+    AlertsStatus { meta: &KIBANA_META, ids: "signal_ids", reason: "reason" };
+pub(super) static SECURITY_SET_ALERT_STATUS: AlertsStatus =
+    AlertsStatus { meta: &SECURITY_META, ids: "alert_ids", reason: "close_reason" };
 
 static KIBANA_META: StepMeta = StepMeta {
     name: "kibana.SetAlertsStatus",
@@ -68,7 +70,9 @@ impl StepType for AlertsStatus {
         memo.insert("updated", 0i64);
         memo.insert("at", 0i64);
         let ids = match params.get(self.ids) {
-            Some(Value::Array(a)) => Some(Value::array(a.iter().filter(|v| !v.is_null()).map(|v| Value::from(crate::json::scalar_text(v))))),
+            Some(Value::Array(a)) => {
+                Some(Value::array(a.iter().filter(|v| !v.is_null()).map(|v| Value::from(crate::json::scalar_text(v)))))
+            }
             Some(Value::Str(s)) => Some(Value::array([Value::Str(s.clone())])),
             _ => None,
         };
@@ -93,7 +97,9 @@ impl StepType for AlertsStatus {
                 };
                 Next::Call { call: Box::new(call), memo: Value::from(memo), closes: false }
             }
-            (None, None) => Next::Fail(super::invalid(format!("`{}` needs `with.{}` or `with.query`", self.meta.name, self.ids))),
+            (None, None) => {
+                Next::Fail(super::invalid(format!("`{}` needs `with.{}` or `with.query`", self.meta.name, self.ids)))
+            }
         }
     }
     fn resume(&self, cx: &StepCx<'_>, memo: &Value, wake: Wake) -> Next {
@@ -136,6 +142,9 @@ impl AlertsStatus {
             return Next::Done(Value::from(out));
         }
         let ids = ids[at..].iter().take(ROWS_MAX).map(|v| Id::from(crate::json::scalar_text(v))).collect();
-        Next::Internal { command: Box::new(triage::Command::AlertStatus { ids, status, reason: text("reason") }), memo: memo.clone() }
+        Next::Internal {
+            command: Box::new(triage::Command::AlertStatus { ids, status, reason: text("reason") }),
+            memo: memo.clone(),
+        }
     }
 }

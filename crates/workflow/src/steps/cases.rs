@@ -44,47 +44,82 @@ macro_rules! case_step {
 }
 
 case_step!(
-    CREATE_CASE, "cases.createCase", "Open a case", "opens a case",
+    CREATE_CASE,
+    "cases.createCase",
+    "Open a case",
+    "opens a case",
     r#"{"type":"object","required":["title","description"],"additionalProperties":false,"properties":{"title":{"type":"string","description":"at most 160 characters"},"description":{"type":"string"},"owner":{"type":"string"},"severity":{"type":"string"},"tags":{"type":"array"},"category":{"type":"string"},"assignees":{"type":"array"},"settings":{"type":"object"},"customFields":{"type":"array"},"extended_fields":{"type":"object"},"connector":{"type":"object"}}}"#,
     "- name: open\n  type: cases.createCase\n  with:\n    owner: securitySolution\n    title: Odd login\n    description: opened by a workflow\n    severity: high\n",
     create
 );
 case_step!(
-    UPDATE_CASE, "cases.updateCase", "Change a case", "changes fields of a case",
+    UPDATE_CASE,
+    "cases.updateCase",
+    "Change a case",
+    "changes fields of a case",
     r#"{"type":"object","required":["case_id","updates"],"additionalProperties":false,"properties":{"case_id":{"type":"string"},"version":{"type":"string"},"updates":{"type":"object"}}}"#,
     "- name: raise\n  type: cases.updateCase\n  with:\n    case_id: \"{{ inputs.case }}\"\n    updates: { severity: critical }\n",
     |cx, case, params| {
         let updates = params.get("updates").and_then(Value::as_object).filter(|o| !o.is_empty());
-        let Some(updates) = updates else { return Err(super::invalid(format!("`{}` needs at least one field in `updates`", cx.kind))) };
+        let Some(updates) = updates else {
+            return Err(super::invalid(format!("`{}` needs at least one field in `updates`", cx.kind)));
+        };
         Ok(patch(&case, params, updates.iter().map(|(k, v)| (k.clone(), v.clone()))))
     }
 );
 case_step!(
-    CLOSE_CASE, "cases.closeCase", "Close a case", "closes a case",
+    CLOSE_CASE,
+    "cases.closeCase",
+    "Close a case",
+    "closes a case",
     r#"{"type":"object","required":["case_id"],"additionalProperties":false,"properties":{"case_id":{"type":"string"},"version":{"type":"string"}}}"#,
     "- name: close\n  type: cases.closeCase\n  with:\n    case_id: \"{{ inputs.case }}\"\n",
     |_, case, params| Ok(patch(&case, params, [("status".into(), Value::from("closed"))]))
 );
 case_step!(
-    SET_STATUS, "cases.setStatus", "Set case status", "sets the status of a case",
+    SET_STATUS,
+    "cases.setStatus",
+    "Set case status",
+    "sets the status of a case",
     r#"{"type":"object","required":["case_id","status"],"additionalProperties":false,"properties":{"case_id":{"type":"string"},"status":{"type":"string"},"version":{"type":"string"}}}"#,
     "- name: begin\n  type: cases.setStatus\n  with:\n    case_id: \"{{ inputs.case }}\"\n    status: in-progress\n",
-    |cx, case, params| Ok(patch(&case, params, [("status".into(), Value::Str(super::required(params, "status", cx.kind)?))]))
+    |cx, case, params| Ok(patch(
+        &case,
+        params,
+        [("status".into(), Value::Str(super::required(params, "status", cx.kind)?))]
+    ))
 );
 case_step!(
-    SET_SEVERITY, "cases.setSeverity", "Set case severity", "sets the severity of a case",
+    SET_SEVERITY,
+    "cases.setSeverity",
+    "Set case severity",
+    "sets the severity of a case",
     r#"{"type":"object","required":["case_id","severity"],"additionalProperties":false,"properties":{"case_id":{"type":"string"},"severity":{"type":"string"},"version":{"type":"string"}}}"#,
     "- name: raise\n  type: cases.setSeverity\n  with:\n    case_id: \"{{ inputs.case }}\"\n    severity: high\n",
-    |cx, case, params| Ok(patch(&case, params, [("severity".into(), Value::Str(super::required(params, "severity", cx.kind)?))]))
+    |cx, case, params| Ok(patch(
+        &case,
+        params,
+        [("severity".into(), Value::Str(super::required(params, "severity", cx.kind)?))]
+    ))
 );
 case_step!(
-    ASSIGN_CASE, "cases.assignCase", "Assign a case", "replaces the assignees of a case",
+    ASSIGN_CASE,
+    "cases.assignCase",
+    "Assign a case",
+    "replaces the assignees of a case",
     r#"{"type":"object","required":["case_id","assignees"],"additionalProperties":false,"properties":{"case_id":{"type":"string"},"assignees":{"type":"array"},"version":{"type":"string"}}}"#,
     "- name: assign\n  type: cases.assignCase\n  with:\n    case_id: \"{{ inputs.case }}\"\n    assignees: [{ uid: u_1 }]\n",
-    |_, case, params| Ok(patch(&case, params, [("assignees".into(), params.get("assignees").cloned().unwrap_or_default())]))
+    |_, case, params| Ok(patch(
+        &case,
+        params,
+        [("assignees".into(), params.get("assignees").cloned().unwrap_or_default())]
+    ))
 );
 case_step!(
-    ADD_TAGS, "cases.addTags", "Tag a case", "adds tags to a case",
+    ADD_TAGS,
+    "cases.addTags",
+    "Tag a case",
+    "adds tags to a case",
     r#"{"type":"object","required":["case_id","tags"],"additionalProperties":false,"properties":{"case_id":{"type":"string"},"tags":{"type":"array"}}}"#,
     "- name: tag\n  type: cases.addTags\n  with:\n    case_id: \"{{ inputs.case }}\"\n    tags: [phishing]\n",
     |cx, case, params| {
@@ -93,11 +128,17 @@ case_step!(
     }
 );
 case_step!(
-    ADD_COMMENT, "cases.addComment", "Comment on a case", "writes a comment on a case",
+    ADD_COMMENT,
+    "cases.addComment",
+    "Comment on a case",
+    "writes a comment on a case",
     r#"{"type":"object","required":["case_id","comment"],"additionalProperties":false,"properties":{"case_id":{"type":"string"},"comment":{"type":"string","description":"markdown, at most 30000 characters"}}}"#,
     "- name: note\n  type: cases.addComment\n  with:\n    case_id: \"{{ inputs.case }}\"\n    comment: looked up\n",
     |cx, case, params| {
-        let links = Value::object([("execution", Value::from(cx.start.execution.clone())), ("step", Value::Str(cx.name.clone()))]);
+        let links = Value::object([
+            ("execution", Value::from(cx.start.execution.clone())),
+            ("step", Value::Str(cx.name.clone())),
+        ]);
         let body = Value::object([
             ("type", Value::from("user")),
             ("comment", Value::Str(super::required(params, "comment", cx.kind)?)),
@@ -107,19 +148,36 @@ case_step!(
     }
 );
 case_step!(
-    ADD_OBSERVABLES, "cases.addObservables", "Add observables", "adds observables to a case",
+    ADD_OBSERVABLES,
+    "cases.addObservables",
+    "Add observables",
+    "adds observables to a case",
     r#"{"type":"object","required":["case_id","observables"],"additionalProperties":false,"properties":{"case_id":{"type":"string"},"observables":{"type":"array"}}}"#,
     "- name: iocs\n  type: cases.addObservables\n  with:\n    case_id: \"{{ inputs.case }}\"\n    observables:\n      - { typeKey: observable-type-ipv4, value: 203.0.113.7 }\n",
-    |cx, case, params| Ok(Command::ObservablesAdd { case, id: cx.id("observables"), observables: list(params, "observables", cx.kind)?.to_vec() })
+    |cx, case, params| Ok(Command::ObservablesAdd {
+        case,
+        id: cx.id("observables"),
+        observables: list(params, "observables", cx.kind)?.to_vec()
+    })
 );
 case_step!(
-    ADD_ALERTS, "cases.addAlerts", "Attach alerts", "attaches alerts to a case",
+    ADD_ALERTS,
+    "cases.addAlerts",
+    "Attach alerts",
+    "attaches alerts to a case",
     r#"{"type":"object","required":["case_id","alerts"],"additionalProperties":false,"properties":{"case_id":{"type":"string"},"alerts":{"type":"array"}}}"#,
     "- name: evidence\n  type: cases.addAlerts\n  with:\n    case_id: \"{{ inputs.case }}\"\n    alerts: \"${{ event.alerts }}\"\n",
-    |cx, case, params| Ok(Command::AlertsAttach { case, id: cx.id("alerts"), alerts: alerts(list(params, "alerts", cx.kind)?)? })
+    |cx, case, params| Ok(Command::AlertsAttach {
+        case,
+        id: cx.id("alerts"),
+        alerts: alerts(list(params, "alerts", cx.kind)?)?
+    })
 );
 case_step!(
-    GET_CASE, "cases.getCase", "Read a case", "reads a case",
+    GET_CASE,
+    "cases.getCase",
+    "Read a case",
+    "reads a case",
     r#"{"type":"object","required":["case_id"],"additionalProperties":false,"properties":{"case_id":{"type":"string"},"include_comments":{"type":"boolean"}}}"#,
     "- name: read\n  type: cases.getCase\n  with:\n    case_id: \"{{ inputs.case }}\"\n",
     |_, _, _| Err(Fault::new("Error", "a read is a call"))
@@ -129,7 +187,11 @@ impl StepType for Cases {
     fn meta(&self) -> &'static StepMeta {
         self.meta
     }
-    fn class_written(&self, _params: &crate::template::Params, _operation: Option<&crate::catalogue::OperationMeta>) -> Class {
+    fn class_written(
+        &self,
+        _params: &crate::template::Params,
+        _operation: Option<&crate::catalogue::OperationMeta>,
+    ) -> Class {
         if self.meta.name == "cases.getCase" { Class::Read } else { Class::Internal }
     }
     fn start(&self, cx: &StepCx<'_>, params: Value) -> Next {
@@ -174,7 +236,10 @@ impl StepType for Cases {
             let id = Id::from(memo.get("case").map(crate::json::scalar_text).unwrap_or_default());
             let (now, later) = rest.split_at(rest.len().min(ROWS_MAX));
             let memo = Value::object([("case", Value::from(id.clone())), ("rest", Value::from(later.to_vec()))]);
-            return Next::Internal { command: Box::new(Command::AlertsAttach { case: id, id: cx.id("alerts"), alerts: now.to_vec() }), memo };
+            return Next::Internal {
+                command: Box::new(Command::AlertsAttach { case: id, id: cx.id("alerts"), alerts: now.to_vec() }),
+                memo,
+            };
         }
         if case.get("case").is_some() { Next::Done(case) } else { Next::Done(Value::object([("case", case)])) }
     }
@@ -190,11 +255,20 @@ fn create(cx: &StepCx<'_>, id: Id, params: &Value) -> Result<Command, Fault> {
         body.insert("tags", Value::from(vec![]));
     }
     if let Some(c) = cx.connector {
-        let connector =
-            [("id", Value::Str(c.id.clone())), ("name", Value::Str(c.name.clone())), ("type", Value::Str(c.kind.clone())), ("fields", Value::Null)];
+        let connector = [
+            ("id", Value::Str(c.id.clone())),
+            ("name", Value::Str(c.name.clone())),
+            ("type", Value::Str(c.kind.clone())),
+            ("fields", Value::Null),
+        ];
         body.insert("connector", Value::object(connector));
     } else if !body.contains_key("connector") {
-        let none = [("id", Value::from("none")), ("name", Value::from("none")), ("type", Value::from(".none")), ("fields", Value::Null)];
+        let none = [
+            ("id", Value::from("none")),
+            ("name", Value::from("none")),
+            ("type", Value::from(".none")),
+            ("fields", Value::Null),
+        ];
         body.insert("connector", Value::object(none));
     }
     if !body.contains_key("settings") {

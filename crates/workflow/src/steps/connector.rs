@@ -47,14 +47,16 @@ impl StepType for Connector {
         }
         let (connector, target, lane) = match (cx.connector, &operation.connector) {
             (Some(c), Some(kind)) if c.kind != *kind => {
-                let message = format!("Connector {} is of type `{}`, `{}` needs `{kind}`", c.name, c.kind, operation.name);
+                let message =
+                    format!("Connector {} is of type `{}`, `{}` needs `{kind}`", c.name, c.kind, operation.name);
                 return Next::fail("ConnectorExecutionError", message);
             }
             (Some(c), _) => (Some(c.id.clone()), c.target.clone(), c.id.clone()),
             (None, Some(_)) => return Next::fail("ConnectorExecutionError", "Connector ID is required"),
             (None, None) => (None, Value::Null, operation.name.clone()),
         };
-        let call = CallSpec { operation: operation.name.clone(), connector, target, params, class: operation.class, lane };
+        let call =
+            CallSpec { operation: operation.name.clone(), connector, target, params, class: operation.class, lane };
         Next::Call { call: Box::new(call), memo: Value::Null, closes: true }
     }
 }

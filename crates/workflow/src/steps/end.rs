@@ -47,19 +47,24 @@ impl StepType for End {
         self.meta
     }
     fn start(&self, cx: &StepCx<'_>, params: Value) -> Next {
-        let status = if self.fails { "failed" } else { cx.config.get("status").and_then(Value::as_str).unwrap_or("completed") };
+        let status =
+            if self.fails { "failed" } else { cx.config.get("status").and_then(Value::as_str).unwrap_or("completed") };
         let message = super::text(&params, "message");
         match status {
             "completed" => Next::End { status: Status::Completed, output: params, error: None },
             "cancelled" => {
-                let why = super::text(&params, "reason").or(message).unwrap_or_else(|| format!("Cancelled by step '{}'", cx.name).into());
+                let why = super::text(&params, "reason")
+                    .or(message)
+                    .unwrap_or_else(|| format!("Cancelled by step '{}'", cx.name).into());
                 Next::End { status: Status::Cancelled, output: params, error: Some(Fault::new("Cancelled", why)) }
             }
             "failed" => {
                 let why = message.unwrap_or_else(|| "Workflow terminated with failed status".into());
                 Next::End { status: Status::Failed, output: params, error: Some(Fault::new("Error", why)) }
             }
-            other => Next::fail("InvalidInput", format!("`status` must be completed, cancelled or failed, not `{other}`")),
+            other => {
+                Next::fail("InvalidInput", format!("`status` must be completed, cancelled or failed, not `{other}`"))
+            }
         }
     }
 }

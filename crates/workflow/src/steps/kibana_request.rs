@@ -29,8 +29,17 @@ static META: StepMeta = StepMeta {
 };
 
 /// Routes that POST but only read, by the end of their path.
-const READING: [&str; 9] =
-    ["/_search", "/_query", "/signals/search", "/_find", "/_bulk_get", "/_count", "/_msearch", "/validate", "/_suggest"];
+const READING: [&str; 9] = [
+    "/_search",
+    "/_query",
+    "/signals/search",
+    "/_find",
+    "/_bulk_get",
+    "/_count",
+    "/_msearch",
+    "/validate",
+    "/_suggest",
+];
 /// Response actions that change a host.
 const RESPONSE_ACTIONS: [&str; 9] =
     ["isolate", "unisolate", "kill_process", "suspend_process", "execute", "get_file", "upload", "scan", "runscript"];
@@ -63,7 +72,8 @@ pub fn route_class(method: &str, path: &str, body: &Value, catalogue: Option<&Ca
 /// True for routes on which people answer questions.
 fn answers_a_question(path: &str) -> bool {
     let path = path.split(['?', '#']).next().unwrap_or("");
-    (path.contains("/approvals/") && (path.contains("/decide") || path.contains("/settle"))) || path.trim_end_matches('/').ends_with("/resume")
+    (path.contains("/approvals/") && (path.contains("/decide") || path.contains("/settle")))
+        || path.trim_end_matches('/').ends_with("/resume")
 }
 
 /// The request of either form.
@@ -102,7 +112,10 @@ impl StepType for KibanaRequest {
         let default = if request.get("form_data").is_some() { "POST" } else { "GET" };
         let method = super::text(&request, "method").unwrap_or_else(|| default.into()).to_ascii_uppercase();
         if !["GET", "POST", "PUT", "PATCH", "DELETE"].contains(&method.as_str()) {
-            return Next::fail("Error", format!("Invalid HTTP method \"{method}\". Valid values: GET, POST, PUT, PATCH, DELETE"));
+            return Next::fail(
+                "Error",
+                format!("Invalid HTTP method \"{method}\". Valid values: GET, POST, PUT, PATCH, DELETE"),
+            );
         }
         let path = match super::required(&request, "path", META.name) {
             Ok(p) => p,
@@ -117,7 +130,14 @@ impl StepType for KibanaRequest {
             o.insert("method", method.as_str());
             o.insert("path", path);
         }
-        let call = CallSpec { operation: META.name.into(), connector: None, target: Value::Null, params: request, class, lane: "own".into() };
+        let call = CallSpec {
+            operation: META.name.into(),
+            connector: None,
+            target: Value::Null,
+            params: request,
+            class,
+            lane: "own".into(),
+        };
         Next::Call { call: Box::new(call), memo: Value::Null, closes: true }
     }
 }

@@ -39,10 +39,16 @@ impl StepType for WaitForApproval {
         let label = |key: &str, default: &str| super::text(&params, key).unwrap_or_else(|| default.into());
         let message = super::text(&params, "message").unwrap_or_else(|| format!("{}: go on?", cx.name).into());
         let (approve_label, reject_label) = (label("approveLabel", "Approve"), label("rejectLabel", "Decline"));
-        if message.chars().count() > MESSAGE_CHARS_MAX || [&approve_label, &reject_label].iter().any(|l| l.chars().count() > LABEL_CHARS_MAX) {
-            return Next::fail("InvalidInput", format!("a message has at most {MESSAGE_CHARS_MAX} characters, a label {LABEL_CHARS_MAX}"));
+        if message.chars().count() > MESSAGE_CHARS_MAX
+            || [&approve_label, &reject_label].iter().any(|l| l.chars().count() > LABEL_CHARS_MAX)
+        {
+            return Next::fail(
+                "InvalidInput",
+                format!("a message has at most {MESSAGE_CHARS_MAX} characters, a label {LABEL_CHARS_MAX}"),
+            );
         }
-        let timeout = cx.timeout.map_or_else(|| (Duration::from_secs(86_400), "24h".into()), |t| (t.length, t.text.clone()));
+        let timeout =
+            cx.timeout.map_or_else(|| (Duration::from_secs(86_400), "24h".into()), |t| (t.length, t.text.clone()));
         Next::Ask(Box::new(Ask { message, approve_label, reject_label, timeout }))
     }
     fn resume(&self, _cx: &StepCx<'_>, _memo: &Value, wake: Wake) -> Next {

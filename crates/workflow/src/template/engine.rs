@@ -1,69 +1,85 @@
 //! The one place that calls the template engine.
 //!
-//! Invariants: nothing else in this crate names `liquid`.
+//! Invariants: nothing else in this crate names `liquid`; a template's zone and clock are the run's.
 
-use super::{Limits, TextError};
+use super::{Limits, Refs, Root, TextError};
 use stdx::{Span, Value};
 
 /// A compiled template.
-#[derive(Debug)]
-pub(super) struct Template(Vec<Piece>);
+pub(super) type Template = liquid::Template;
 /// A compiled expression.
-#[derive(Debug)]
-pub(super) struct Expression(Vec<String>);
+pub(super) type Expression = liquid::Expression;
 
-#[derive(Debug)]
-enum Piece {
-    Text(String),
-    Path(Expression),
+fn options(limits: Limits, root: &Root) -> liquid::Options {
+    liquid::Options {
+        parse_limit: limits.parse,
+        render_limit: limits.render_ms.saturating_mul(liquid::OPERATIONS_PER_MS),
+        memory_limit: limits.memory,
+        timezone: root.timezone.clone(),
+        now: root.now,
+        ..liquid::Options::default()
+    }
 }
 
-pub(super) fn template(source: &str, limits: Limits) -> Result<Template, TextError> {
+pub(super) fn template(source: &str, limits: Limits) -> Result<(Template, Refs), TextError> {
+    let options = options(limits, &Root::default());
+    let parsed =
+        liquid::Template::parse(source, &options).map_err(|e| TextError { message: e.message, span: e.span })?;
+    let refs = refs(&parsed.paths());
+    Ok((parsed, refs))
+}
+
+pub(super) fn expression(source: &str, offset: usize, limits: Limits) -> Result<(Expression, Refs), TextError> {
     if source.len() > limits.parse {
         return Err(TextError { message: "parse length limit exceeded".into(), span: Span::new(0, source.len()) });
     }
-    let mut pieces = vec![];
-    let mut at = 0;
-    while let Some(i) = source[at..].find("{{") {
-        pieces.push(Piece::Text(source[at..at + i].into()));
-        let start = at + i + 2;
-        let Some(len) = source[start..].find("}}") else {
-            return Err(TextError { message: "output is not closed".into(), span: Span::new(at + i, source.len()) });
-        };
-        pieces.push(Piece::Path(expression(&source[start..start + len], start, limits)?));
-        at = start + len + 2;
-    }
-    pieces.push(Piece::Text(source[at..].into()));
-    Ok(Template(pieces))
+    let parsed =
+        liquid::Expression::parse(source).map_err(|e| TextError { message: e.message, span: e.span.shift(offset) })?;
+    let refs = refs(&parsed.paths());
+    Ok((parsed, refs))
 }
 
-pub(super) fn expression(source: &str, _offset: usize, _limits: Limits) -> Result<Expression, TextError> {
-    let path = source.split('|').next().unwrap_or("").trim().replace('[', ".").replace([']', '"', '\''], "");
-    Ok(Expression(path.split('.').map(str::to_owned).collect()))
-}
-
-pub(super) fn render(t: &Template, root: &Value) -> Result<String, String> {
-    let mut out = String::new();
-    for p in &t.0 {
-        match p {
-            Piece::Text(s) => out.push_str(s),
-            Piece::Path(e) => out.push_str(&eval(e, root)?.map(|v| print(&v)).unwrap_or_default()),
+fn refs(paths: &[(Vec<liquid::PathSegment>, Span)]) -> Refs {
+    use liquid::PathSegment::Key;
+    let mut refs = Refs::default();
+    for (path, _) in paths {
+        match path.first() {
+            Some(Key(root)) => refs.add(root),
+            // A variable as root (`[name]`): anything may be read.
+            _ => {
+                super::ROOTS.iter().for_each(|r| refs.add(r));
+                refs.all_steps = true;
+                continue;
+            }
+        }
+        if matches!(&path[0], Key(root) if &**root == "steps") {
+            match path.get(1) {
+                Some(Key(step)) => drop(refs.steps.insert(step.clone())),
+                _ => refs.all_steps = true,
+            }
         }
     }
-    Ok(out)
+    refs
 }
 
-pub(super) fn eval(e: &Expression, root: &Value) -> Result<Option<Value>, String> {
-    let keys: Vec<&str> = e.0.iter().map(String::as_str).collect();
-    Ok(root.path(&keys).cloned())
+pub(super) fn render(template: &Template, root: &Root, limits: Limits) -> Result<String, String> {
+    template.render(&root.value, &options(limits, root)).map_err(|e| e.message)
 }
 
+pub(super) fn eval(expression: &Expression, root: &Root, limits: Limits) -> Result<Option<Value>, String> {
+    expression.eval(&root.value, &options(limits, root)).map_err(|e| e.message)
+}
+
+/// Prints a value as a template prints it.
 pub(super) fn print(value: &Value) -> String {
     match value {
-        Value::Null => String::new(),
         Value::Str(s) => s.to_string(),
-        Value::Array(a) => a.iter().map(print).collect(),
-        Value::Object(_) => "[object Object]".into(),
-        other => stdx::json::text(other).trim_matches('"').to_owned(),
+        other => {
+            let root = Root { value: Value::object([("x", other.clone())]), ..Root::default() };
+            match liquid::Template::parse("{{ x }}", &liquid::Options::default()) {
+                Ok(t) => render(&t, &root, Limits::default()).unwrap_or_default(),
+                Err(_) => String::new(),
+            }
+        }
     }
 }
