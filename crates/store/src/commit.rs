@@ -37,8 +37,16 @@ pub enum Guard {
         /// Where it stood when the work began.
         from: LogPosition,
     },
-    /// An API request with an idempotency key: the first answer is given back.
-    Request(Arc<str>),
+    /// An API request with an idempotency key, one per space and caller: the first answer is given back for `ANSWER_KEPT`
+    /// after it (of a run: after the run's end), `Committed::replayed` says so, and nothing is done again.
+    Request {
+        /// Space.
+        space: Arc<str>,
+        /// Key; the sender puts the caller's name in front.
+        key: Arc<str>,
+        /// The run that sent it, if one did.
+        execution: Option<ExecutionId>,
+    },
 }
 
 /// A message to a run: row number within the run and the command.
@@ -81,6 +89,12 @@ pub enum Noun {
 }
 
 impl Noun {
+    /// The noun of a word; `None` for any other word.
+    pub fn of(word: &str) -> Option<Self> {
+        [Self::Workflow, Self::Rule, Self::Connector, Self::User, Self::ApiKey, Self::Session, Self::Setting]
+            .into_iter()
+            .find(|n| n.as_str() == word)
+    }
     /// Word used in tables, audit and messages.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -142,7 +156,8 @@ pub struct Commit {
     pub turn: Option<(ExecutionId, Turn)>,
     /// Epoch and partition are checked through `Guard::Turn`; triage commands of API, detector and jobs.
     pub commands: Vec<Request>,
-    /// Independent: a refused command does not refuse the others (detector, slices). Else all or nothing.
+    /// Independent: a refused command or document does not refuse the others (detector, slices). Else all or nothing, and a
+    /// refusal comes back as `Error::Refused`.
     pub independent: bool,
     /// Documents.
     pub records: Vec<RecordChange>,
@@ -165,33 +180,54 @@ pub struct Commit {
 /// One change of the numbered feed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FeedRecord {
+    /// Number in the feed, from 1, without gaps; 0 for progress of a run that is shown and not kept (its status stayed).
+    pub n: u64,
+    /// When.
+    pub at: Time,
     /// Commit number within the stream.
     pub commit: u64,
     /// Number within the commit.
     pub index: u32,
     /// `alert`, `case`, `question`, `execution`, `rule`, `workflow`, `connector` …
-    pub topic: &'static str,
+    pub topic: Arc<str>,
     /// Space.
     pub space: Arc<str>,
     /// Id of what changed.
     pub id: Id,
     /// Version after the change.
     pub version: u64,
-    /// True for a creation.
-    pub created: bool,
+    /// Creation, change or deletion.
+    pub kind: FeedKind,
+    /// Changed members where they are small, for example `{status, was}`; else null.
+    pub changed: Value,
+}
+
+/// What happened to what a feed record names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FeedKind {
+    /// It is new.
+    Created,
+    /// It changed.
+    Updated,
+    /// It is gone.
+    Deleted,
 }
 
 /// What a commit gave.
 #[derive(Clone, Debug, Default)]
 pub struct Committed {
-    /// Number of the commit in its stream.
+    /// Number of the commit in its stream; 0 when nothing was written (an answer given back).
     pub number: u64,
+    /// True when this is the first answer given back, `results` and `records` are those of then.
+    pub replayed: bool,
     /// One result per command.
     pub results: Vec<Result<Value, Refusal>>,
     /// One result per document: the new version.
     pub records: Vec<Result<u64, Refusal>>,
-    /// The `Answered` fact that the writer added for the turn's internal effect.
+    /// The `Answered` fact that the writer added for the turn's internal effect; the run's journal then ends one later.
     pub answered: Option<Fact>,
+    /// The payload that `answered` refers to, where its result was large.
+    pub payload: Option<(workflow::PayloadRef, Arc<Value>)>,
     /// Runs that were inserted (by `starts`, `if_inserted` held) or got mail.
     pub woken: Vec<ExecutionId>,
     /// Changes, for the stream to the page and for followers.

@@ -120,10 +120,10 @@ pub fn seconds(from: Time, to: Time) -> i64 {
 }
 
 impl Case {
-    /// The wire object; `comments` is left out when `None`.
+    /// The wire object; `comments` is left out when `None`. Times are text, so that a result reads back equal from a journal.
     pub fn to_api(&self, comments: Option<Vec<Value>>) -> Value {
         let stamp = |s: &Option<Stamp>| -> (Value, Value) {
-            s.as_ref().map_or((Value::Null, Value::Null), |s| (Value::from(s.at), user_object(&s.by)))
+            s.as_ref().map_or((Value::Null, Value::Null), |s| (Value::from(s.at.iso()), user_object(&s.by)))
         };
         let mut o = Object::new();
         o.insert("id", self.id.clone());
@@ -142,7 +142,7 @@ impl Case {
         o.insert("customFields", self.custom_fields.clone());
         o.insert("observables", self.observables.clone());
         o.insert("total_observables", self.observables.len());
-        o.insert("created_at", self.created.at);
+        o.insert("created_at", self.created.at.iso());
         o.insert("created_by", user_object(&self.created.by));
         let (at, by) = stamp(&self.updated);
         o.insert("updated_at", at);
@@ -152,7 +152,7 @@ impl Case {
         o.insert("closed_by", by);
         o.insert("duration", self.closed.as_ref().map(|c| seconds(self.created.at, c.at)));
         if let Some(at) = self.in_progress_at {
-            o.insert("in_progress_at", at);
+            o.insert("in_progress_at", at.iso());
             o.insert("time_to_acknowledge", seconds(self.created.at, at));
             if let Some(closed) = &self.closed {
                 o.insert("time_to_investigate", seconds(at, closed.at));

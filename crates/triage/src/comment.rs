@@ -62,11 +62,11 @@ impl Attachment {
         for (k, v) in self.body.as_object().into_iter().flat_map(Object::iter) {
             o.insert(k.clone(), v.clone());
         }
-        o.insert("created_at", self.created.at);
+        o.insert("created_at", self.created.at.iso());
         o.insert("created_by", user_object(&self.created.by));
         o.insert("pushed_at", Value::Null);
         o.insert("pushed_by", Value::Null);
-        o.insert("updated_at", self.updated.as_ref().map(|s| s.at));
+        o.insert("updated_at", self.updated.as_ref().map(|s| s.at.iso()));
         o.insert("updated_by", self.updated.as_ref().map_or(Value::Null, |s| user_object(&s.by)));
         if !self.watchfire.is_null() {
             o.insert("watchfire", self.watchfire.clone());

@@ -62,6 +62,12 @@ impl<K: Ord + Clone + std::fmt::Debug, V> Table<K, V> {
         let before = self.rows.insert(key.clone(), Slot { value: value.map(Arc::new), stored, dirty: true });
         self.log.push((key, before));
     }
+    /// Changes a row without having loaded it: whatever the database holds is overwritten or removed.
+    pub fn set_blind(&mut self, key: K, value: Option<V>) {
+        let stored = self.rows.get(&key).is_none_or(|s| s.stored);
+        let before = self.rows.insert(key.clone(), Slot { value: value.map(Arc::new), stored, dirty: true });
+        self.log.push((key, before));
+    }
     /// A point to go back to.
     pub fn mark(&self) -> usize {
         self.log.len()

@@ -53,7 +53,7 @@ impl UserAction {
             ("action", Value::from(self.action.clone())),
             ("payload", self.payload.clone()),
             ("owner", Value::from(self.owner.clone())),
-            ("created_at", Value::from(self.at)),
+            ("created_at", Value::from(self.at.iso())),
             ("created_by", user_object(&self.by)),
             ("comment_id", Value::from(self.comment.clone())),
         ])
