@@ -4,6 +4,7 @@
 //! is copied; an absent corpus is said, not failed.
 //! Not here: our own unit tests.
 
+mod eql;
 mod kql;
 mod liquid;
 
@@ -32,7 +33,7 @@ pub struct Tally {
 type Run = fn(&Path) -> anyhow::Result<Tally>;
 
 /// Suites: name, where `all` finds it below the corpus folder, runner.
-const SUITES: &[(&str, &str, Run)] = &[("kql", "", kql::run), ("liquid", "liquid", liquid::run)];
+const SUITES: &[(&str, &str, Run)] = &[("eql", "", eql::run), ("kql", "", kql::run), ("liquid", "liquid", liquid::run)];
 
 /// Runs one suite, or all; true when its bar holds.
 pub fn run(suite: &str, path: &Path) -> anyhow::Result<bool> {

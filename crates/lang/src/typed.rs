@@ -14,8 +14,8 @@ use event::FieldPath;
 /// A field of a query with its type, or a pattern of names.
 #[derive(Clone, Debug)]
 pub(crate) enum Target {
-    /// One field.
-    Field(FieldPath, FieldType),
+    /// One field; of a sub-field the parent, and the name as written for documents that carry it.
+    Field(FieldPath, FieldType, Option<FieldPath>),
     /// Every field whose name matches, and those among the known ones that do and whose type is not compared as plain text.
     Names(Wildcard, Vec<(FieldPath, FieldType)>),
 }
@@ -39,7 +39,8 @@ impl Target {
     /// The field `name`, resolved.
     pub(crate) fn field(name: &str, types: &dyn FieldTypes) -> Self {
         let (path, field_type) = types.resolve(name);
-        Self::Field(FieldPath::new(path), field_type)
+        let written = (path != name).then(|| FieldPath::new(name));
+        Self::Field(FieldPath::new(path), field_type, written)
     }
 
     /// A field name in which `*` stands for any run, as `exists` and `multi_match` take it.
@@ -66,14 +67,18 @@ impl Target {
 
     fn kind(&self) -> FieldType {
         match self {
-            Self::Field(_, kind) => *kind,
+            Self::Field(_, kind, _) => *kind,
             Self::Names(..) => FieldType::Dynamic,
         }
     }
 
     pub(crate) fn test(self, test: Test) -> Predicate {
         match self {
-            Self::Field(field, _) => Predicate::Leaf(Leaf { field, test }),
+            Self::Field(field, _, None) => Predicate::Leaf(Leaf { field, test }),
+            Self::Field(field, _, Some(written)) => Predicate::Or(vec![
+                Predicate::Leaf(Leaf { field, test: test.clone() }),
+                Predicate::Leaf(Leaf { field: written, test }),
+            ]),
             Self::Names(fields, _) => match (&fields.shape, &test) {
                 (Shape::All, Test::Exists) => Predicate::True,
                 _ => Predicate::AnyField { fields, test },
@@ -95,7 +100,8 @@ impl Target {
         if let Self::Names(_, known) = &mut self
             && !known.is_empty()
         {
-            let known = std::mem::take(known).into_iter().map(|(f, k)| Self::Field(f, k).equals(text, words, case));
+            let known =
+                std::mem::take(known).into_iter().map(|(f, k)| Self::Field(f, k, None).equals(text, words, case));
             return Predicate::or(known.collect::<Vec<_>>().into_iter().chain([self.equals(text, words, case)]));
         }
         let test = match self.kind() {

@@ -105,8 +105,16 @@ fn filters(rule: &Rule, types: &dyn FieldTypes) -> (Vec<Predicate>, Vec<Diagnost
     (out, findings)
 }
 
-/// EQL event queries; sequences and samples have no matcher yet.
-fn eql(_rule: &Rule, _text: &str, _types: &dyn FieldTypes) -> (Option<Predicate>, Vec<Diagnostic>) {
-    let message = "unsupported type: EQL";
-    (None, vec![Diagnostic::error("ruleTypeUnsupported", Span::default(), message).at("query")])
+/// EQL event queries; sequences and samples have no matcher yet and are refused by name.
+fn eql(rule: &Rule, text: &str, types: &dyn FieldTypes) -> (Option<Predicate>, Vec<Diagnostic>) {
+    let (query, mut findings) = lang::eql::parse(text);
+    let Some(query) = query else { return (None, findings) };
+    let category_field = rule.event_category_override.as_deref().unwrap_or("event.category");
+    match lang::eql::over_event(&query, &lang::eql::Options { types, category_field }) {
+        Ok(predicate) => (Some(predicate), findings),
+        Err(errors) => {
+            findings.extend(errors);
+            (None, findings)
+        }
+    }
 }

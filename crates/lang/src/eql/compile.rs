@@ -82,7 +82,7 @@ impl Compiler<'_> {
     fn target(&self, name: &str) -> Target {
         match Target::field(name, self.types) {
             // EQL compares whole values, also of analysed fields.
-            Target::Field(field, FieldType::Text) => Target::Field(field, FieldType::Keyword),
+            Target::Field(field, FieldType::Text, written) => Target::Field(field, FieldType::Keyword, written),
             other => other,
         }
     }

@@ -88,7 +88,7 @@ fn over_events_by_field_type() {
     let e = event(
         r#"{"a":"Open","n":5,"list":["x","y"],"process":{"pid":42,"name":"CMD.exe"},"source":{"ip":"10.1.2.3"},
         "@timestamp":"2025-01-14T10:00:00Z","message":"Failed password for root","cloud":{"acc":{"id":"7"}},"k":[{"n":1,"m":2},{"n":3,"m":4}],
-        "dll":{"code_signature":{"trusted":true}},"host":{"os":{"name":"Ubuntu"}},"e":[],"z":null}"#,
+        "dll":{"code_signature":{"trusted":true}},"host":{"os":{"name":"Ubuntu","kernel":{"caseless":"Linux"}}},"e":[],"z":null}"#,
     );
     for (query, expected) in [
         ("", true),
@@ -109,6 +109,8 @@ fn over_events_by_field_type() {
         ("process.name: cmd.exe", false),
         ("process.name.text: cmd.exe", true),
         ("host.os.name.caseless: ubuntu", true),
+        ("host.os.kernel.caseless: linux", true),
+        ("not host.os.kernel.caseless: linux", false),
         ("source.ip: 10.0.0.0/8", true),
         ("source.ip: \"10.1.2.3\"", true),
         ("source.ip: 11.0.0.0/8", false),
