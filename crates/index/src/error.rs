@@ -144,7 +144,4 @@ pub enum ItemError {
         /// The limit.
         max: usize,
     },
-    /// Only `create` works on a data stream.
-    #[error("only write ops with an op_type of create are allowed in data streams")]
-    CreateOnly,
 }

@@ -36,6 +36,9 @@ impl Source for Candidate<'_> {
     fn exists(&self, path: &FieldPath) -> bool {
         matches!(&*path.text, "_id" | "_index") || self.event.exists(path)
     }
+    fn any_leaf(&self, test: &mut dyn FnMut(&str, Scalar<'_>) -> bool) -> bool {
+        self.event.leaves().any(|(name, value)| test(name, value))
+    }
     fn now(&self) -> Time {
         self.now
     }
@@ -142,7 +145,7 @@ impl Segment<'_> {
             }
             Predicate::Leaf(leaf) => self.leaf(leaf)?,
             Predicate::AnyField { fields, test } => self.any_field(test, &|name| fields.matches(name))?,
-            Predicate::Nested { .. } => Sets::unknown(self.len()),
+            Predicate::Nested { .. } | Predicate::Script(_) => Sets::unknown(self.len()),
         })
     }
 

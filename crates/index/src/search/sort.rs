@@ -49,6 +49,10 @@ pub struct SortBy {
 }
 
 impl SortBy {
+    /// In the order of writing.
+    pub fn seq() -> Self {
+        Self { key: SortKey::Seq, descending: false, missing: Missing::Last }
+    }
     /// By a field.
     pub fn field(name: &str, descending: bool) -> Self {
         Self { key: SortKey::Field(name.into()), descending, missing: Missing::Last }
