@@ -105,15 +105,18 @@ fn filters(rule: &Rule, types: &dyn FieldTypes) -> (Vec<Predicate>, Vec<Diagnost
     (out, findings)
 }
 
-/// EQL event queries; sequences and samples have no matcher yet and are refused by name.
+/// EQL event queries; sequences, samples and pipes have no matcher yet.
 fn eql(rule: &Rule, text: &str, types: &dyn FieldTypes) -> (Option<Predicate>, Vec<Diagnostic>) {
-    let (query, mut findings) = lang::eql::parse(text);
-    let Some(query) = query else { return (None, findings) };
+    let (tree, mut findings) = lang::eql::parse(text);
+    let Some(tree) = tree else { return (None, findings) };
     let category_field = rule.event_category_override.as_deref().unwrap_or("event.category");
-    match lang::eql::over_event(&query, &lang::eql::Options { types, category_field }) {
+    match lang::eql::over_event(&tree, &lang::eql::Options { types, category_field }) {
         Ok(predicate) => (Some(predicate), findings),
         Err(errors) => {
-            findings.extend(errors);
+            findings.extend(errors.into_iter().map(|d| match d.code {
+                "eqlNotEvaluated" => Diagnostic { code: "ruleTypeUnsupported", ..d },
+                _ => d,
+            }));
             (None, findings)
         }
     }

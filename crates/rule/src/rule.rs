@@ -253,7 +253,7 @@ impl Rule {
         let mut body = body.clone();
         if let Some(o) = body.object_mut() {
             o.insert("id", id.clone());
-            if !o.get("rule_id").is_some_and(|v| v.as_str().is_some()) {
+            if o.get("rule_id").is_none_or(|v| v.as_str().is_none()) {
                 o.insert("rule_id", id.clone());
             }
             for key in ["created_at", "updated_at"] {
