@@ -164,6 +164,7 @@ export function createMock({ user = 'elastic', password = 'changeme', rows = 37 
     let m;
     if (path.startsWith('/mock/')) {
       if (path === '/mock/reset') { opt = { rows: 37, empty: false, fail: false, denied: false, slow: 0, ...body }; const seq = db.seq; db = build(opt); db.seq = seq + 1; cut = false; for (const s of streams) s.write(`event: gap\ndata: {"seq":${db.seq}}\n\n`); return send(res, 200, {}); }
+      if (path === '/mock/options') { Object.assign(opt, body); return send(res, 200, {}); }
       if (path === '/mock/stream') { cut = body.cut === true; if (body.close) for (const s of streams) s.end(); return send(res, 200, {}); }
       if (path === '/mock/alert') { const fresh = build({ rows: 1 }).alerts[0]; fresh.id = hex(40) + Date.now(); fresh.start = fresh.time = iso(Date.now()); fresh.host = body.host ?? 'WS-NEW-001'; fresh.case = null; fresh.execution = null; fresh.executions = 0; db.alerts.push(fresh); touch('alerts', fresh.id, { kind: 'created', severity: fresh.severity }); return send(res, 200, { id: fresh.id }); }
       if (path === '/mock/state') return send(res, 200, { rules: db.rules.slice(0, 20), approvals: db.approvals, workflows: db.workflows });

@@ -100,7 +100,7 @@ export default function CodeEditor(p: Props) {
         ...closeBracketsKeymap, ...defaultKeymap, ...searchKeymap, ...historyKeymap, ...foldKeymap, ...completionKeymap, indentWithTab,
       ]),
       ro.current.of(EditorState.readOnly.of(p.readOnly ?? false)), EditorState.tabSize.of(2),
-      EditorView.contentAttributes.of({ 'aria-label': p.label, spellcheck: 'false' }),
+      EditorView.contentAttributes.of({ tabindex: '0', 'aria-label': p.label, spellcheck: 'false' }),
       EditorView.updateListener.of((u) => {
         if (u.docChanged) now.current.onChange(u.state.doc.toString());
         if (u.selectionSet || u.docChanged) now.current.onCursor?.(u.state.doc.lineAt(u.state.selection.main.head).number);

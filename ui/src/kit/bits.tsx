@@ -93,7 +93,7 @@ export function ShortId({ id }: { id: string }) {
   const [done, setDone] = useState(false);
   return (
     <Tooltip label={done ? 'copied' : `copy ${id}`}>
-      <button type="button" className="link-button mono ink2" style={{ color: 'var(--ink2)' }} aria-label={`copy the id ${id}`} onClick={() => void copy(id).then(() => { setDone(true); setTimeout(() => setDone(false), 1500); })}>{shortId(id)}</button>
+      <button type="button" className="link-button mono ink2" style={{ color: 'var(--ink2)' }} onClick={() => void copy(id).then(() => { setDone(true); setTimeout(() => setDone(false), 1500); })}><span className="visually-hidden">copy the id </span>{shortId(id)}</button>
     </Tooltip>
   );
 }

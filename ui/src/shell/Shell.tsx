@@ -10,8 +10,8 @@ import { lazy, Suspense, useEffect, useState, type ReactNode } from 'react';
 import { api, setSignedOutHandler } from '../api/client';
 import { q, queryClient } from '../api/queries';
 import type { Features } from '../api/types';
-import { Avatar, Kbd, useNow } from '../kit/bits';
-import { age, count, duration, moment } from '../kit/format';
+import { Kbd, useNow } from '../kit/bits';
+import { age, count, duration, initials, moment } from '../kit/format';
 import { Go, useGo } from '../kit/go';
 import { useKeys } from '../kit/keys';
 import { useCan, useMe } from '../kit/me';
@@ -93,7 +93,7 @@ function Rail({ onKeys, onGo }: { onKeys: () => void; onGo?: () => void }) {
           <div className="space cut">{me ? `${me.space.name.toLowerCase()} space` : ''}</div>
         </div>
       </div>
-      <button type="button" className="rail-search" onClick={() => openSpotlight()} aria-label="Search or run, Ctrl K">
+      <button type="button" className="rail-search" onClick={() => openSpotlight()} title="Search or run, Ctrl K">
         <IconSearch size={14} stroke={1.7} aria-hidden /><span className="wide grow" style={{ textAlign: 'left' }}>Search or run…</span><span className="wide row" style={{ gap: 3 }}><Kbd>Ctrl</Kbd><Kbd>K</Kbd></span>
       </button>
       {groups.map((g) => {
@@ -106,7 +106,7 @@ function Rail({ onKeys, onGo }: { onKeys: () => void; onGo?: () => void }) {
               const n = i.count && counts ? counts[i.count] : undefined;
               const here = path === i.to || path.startsWith(`${i.to}/`);
               return (
-                <Go key={i.to} to={i.to} className="nav-item" aria-current={here ? 'page' : undefined} aria-label={n ? `${i.label}, ${n}` : i.label} title={i.label} onClick={onGo}>
+                <Go key={i.to} to={i.to} className="nav-item" aria-current={here ? 'page' : undefined} title={i.label} onClick={onGo}>
                   <i.icon size={16} stroke={1.7} aria-hidden /><span className="wide">{i.label}</span>
                   {n !== undefined && n > 0 && <span className={`nav-count${i.count === 'approvals' ? ' wait' : ''}`}>{count(n)}</span>}
                   {i.to === '/connectors' && counts && counts.connectors_failing > 0 && <span className="nav-dot" title={`${counts.connectors_failing} failing`} />}
@@ -120,8 +120,8 @@ function Rail({ onKeys, onGo }: { onKeys: () => void; onGo?: () => void }) {
         <Live />
         <Menu position="top-start" width={200}>
           <Menu.Target>
-            <button type="button" className="person-line" aria-label={`${name}: theme, keys, sign out`}>
-              <Avatar name={name} /><span className="wide grow cut">{name}</span><IconSettings size={16} stroke={1.7} className="ink2 wide" aria-hidden />
+            <button type="button" className="person-line" title={`${name}: theme, keys, sign out`}>
+              <span className="avatar" aria-hidden>{initials(name)}</span><span className="wide grow cut">{name}<span className="visually-hidden">: theme, keys, sign out</span></span><IconSettings size={16} stroke={1.7} className="ink2 wide" aria-hidden />
             </button>
           </Menu.Target>
           <Menu.Dropdown>

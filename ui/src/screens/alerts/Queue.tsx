@@ -246,8 +246,9 @@ export function Queue() {
           <div className="queue">
             <section className="list" aria-label="Alerts">
               {head && <AgeStrip data={head} view={view} onPick={(from, to) => setUrl({ q: `kibana.alert.start >= "${from}" and kibana.alert.start < "${to}"`, sel: undefined })} />}
-              {news.size > 0 && <button type="button" className="news" onClick={takeIn}><b>{plural(news.size, 'new alert')}</b> above your place <span className="right row">Show <Kbd>.</Kbd></span></button>}
               {!data && list.error ? <ErrorState what="The alert queue" error={list.error} retry={() => void list.refetch()} failures={list.failureCount} /> : !data ? <Loading rows={12} /> : items.length === 0 ? <NothingHere view={view} filtered={Boolean(url.q || url.severity)} clear={() => setUrl({ q: undefined, severity: undefined })} /> : (
+                <div className="grid-frame">
+                {news.size > 0 && <button type="button" className="news" onClick={takeIn}><b>{plural(news.size, 'new alert')}</b> above your place <span className="right row">Show <Kbd>.</Kbd></span></button>}
                 <div className="grid" ref={scroller} role="treegrid" aria-label="Alerts" aria-rowcount={head?.total ?? -1} aria-multiselectable tabIndex={0} aria-activedescendant={current ? `r-${at}` : undefined} onScroll={() => { free.current = !selecting && (scroller.current?.scrollTop ?? 0) < 8; }}>
                   <div className="grid-head q-cols q-head" role="row">
                     <span role="columnheader"><Checkbox size="xs" aria-label="Select all loaded alerts" checked={allOn} indeterminate={!allOn && checked.size > 0} onChange={() => setChecked(allOn ? new Set() : new Set(pageRows))} /></span>
@@ -287,6 +288,7 @@ export function Queue() {
                     })}
                   </div>
                   {list.isFetchingNextPage && <div className="ink3 small pad">Loading more…</div>}
+                </div>
                 </div>
               )}
               {checked.size > 0 && (
@@ -341,8 +343,8 @@ function AgeStrip({ data, view, onPick }: { data: QueueData; view: string; onPic
   return (
     <div className="strip">
       <div><div className="ink3">Waiting, by age</div><div className="num nowrap"><b>{count(data.total)}</b> {ages.oldest ? `oldest ${age(to - new Date(ages.oldest).getTime())}` : ''}</div></div>
-      <div className="hist" role="group" aria-label="Open alerts by age, newest first">
-        {ages.buckets.map((c, i) => <button key={i} type="button" className={i < 2 ? 'new' : i >= n - 3 ? 'old' : ''} aria-label={`${c} alerts, ${age(i * w)} to ${age((i + 1) * w)} old`} title={`${c}: ${age(i * w)} to ${age((i + 1) * w)} old`} onClick={() => onPick(new Date(to - (i + 1) * w).toISOString(), new Date(to - i * w).toISOString())}><i style={{ height: `${c ? Math.max(10, (c / max) * 100) : 5}%` }} /></button>)}
+      <div className="hist" role="img" aria-label={`Open alerts by age, newest first: ${ages.buckets.join(', ')}`} onClick={(e) => { const r = e.currentTarget.getBoundingClientRect(); const i = Math.max(0, Math.min(n - 1, Math.floor(((e.clientX - r.left) / r.width) * n))); onPick(new Date(to - (i + 1) * w).toISOString(), new Date(to - i * w).toISOString()); }}>
+        {ages.buckets.map((c, i) => <span key={i} className={i < 2 ? 'new' : i >= n - 3 ? 'old' : ''} title={`${c}: ${age(i * w)} to ${age((i + 1) * w)} old`}><i style={{ height: `${c ? Math.max(10, (c / max) * 100) : 5}%` }} /></span>)}
       </div>
       <span className="ink3 tiny nowrap">now → {age(to - from)}</span>
       <div className="right desk"><div className="ink3">Last 24 h</div><div className="num nowrap"><b>{count(data.decided_24h.by_workflow)}</b> by workflow&ensp;<b>{count(data.decided_24h.by_people)}</b> by people</div></div>

@@ -164,7 +164,6 @@ function DecisionView({ a, phone, waiting, next }: { a: Approval; phone: boolean
     ...(next ? [{ key: 'j', label: 'Next', run: () => go(`/approvals/${next}`) }] : []),
   ] : next ? [{ key: 'j', label: 'Next', run: () => go(`/approvals/${next}`) }] : []);
   const label = a.approve_label || 'Approve';
-  const full = `${label}, ${target(a)}`;
   const big = phone ? 'xl' : 'lg';
   return (
     <section className="decision" aria-label="Decision">
@@ -240,8 +239,8 @@ function DecisionView({ a, phone, waiting, next }: { a: Approval; phone: boolean
           ) : (
             <>
               <TextInput ref={reasonRef} aria-label="Reason, needed to reject" placeholder="Reason (needed to reject)" value={reason} error={needReason && !reason.trim() ? 'Say why.' : undefined} maxLength={2000} onChange={(e) => setReason(e.currentTarget.value)} styles={{ input: { height: 36 } }} />
-              <Button size={big} className={phone ? '' : 'right'} style={phone ? { flex: '0 1 120px' } : undefined} leftSection={<IconX size={15} stroke={1.7} />} rightSection={phone ? undefined : <Kbd>R</Kbd>} disabled={busy !== null} onClick={reject} aria-label={`${a.reject_label || 'Reject'}: ${a.question}`}>{a.reject_label || 'Reject'}</Button>
-              <Button size={big} variant="filled" color={a.effect === 'destructive' ? 'danger' : undefined} style={phone ? { flex: 1, minWidth: 0 } : undefined} leftSection={<IconCheck size={15} stroke={1.7} />} rightSection={phone ? undefined : <Kbd>⇧ A</Kbd>} disabled={busy !== null} onClick={approve} aria-label={full}>{busy === 'approve' ? 'Sending…' : label}</Button>
+              <Button size={big} className={phone ? '' : 'right'} style={phone ? { flex: '0 1 120px' } : undefined} leftSection={<IconX size={15} stroke={1.7} />} rightSection={phone ? undefined : <Kbd>R</Kbd>} disabled={busy !== null} onClick={reject}>{a.reject_label || 'Reject'}<span className="visually-hidden">: {a.question}</span></Button>
+              <Button size={big} variant="filled" color={a.effect === 'destructive' ? 'danger' : undefined} style={phone ? { flex: 1, minWidth: 0 } : undefined} leftSection={<IconCheck size={15} stroke={1.7} />} rightSection={phone ? undefined : <Kbd>⇧ A</Kbd>} disabled={busy !== null} onClick={approve}>{busy === 'approve' ? 'Sending…' : label}<span className="visually-hidden">, {target(a)}</span></Button>
             </>
           )}
         </div>

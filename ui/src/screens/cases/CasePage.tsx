@@ -173,7 +173,7 @@ function Assignees({ c, people, onChange, disabled }: { c: Case; people: { uid: 
   if (disabled) return <span>{shown}</span>;
   return (
     <Menu closeOnItemClick={false} position="bottom-start">
-      <Menu.Target><button type="button" aria-label="Change the assignees" style={{ border: 0, background: 'none', padding: 0, cursor: 'pointer', textAlign: 'left', minHeight: 24 }}>{shown}</button></Menu.Target>
+      <Menu.Target><button type="button" title="Change the assignees" style={{ border: 0, background: 'none', padding: 0, cursor: 'pointer', textAlign: 'left', minHeight: 24 }}>{shown}<span className="visually-hidden"> change the assignees</span></button></Menu.Target>
       <Menu.Dropdown>{people.map((p) => <Menu.Item key={p.uid} role="menuitemcheckbox" aria-checked={on.includes(p.uid)} leftSection={<Avatar name={p.full_name ?? p.username} />} rightSection={on.includes(p.uid) ? '✓' : null} onClick={() => onChange(on.includes(p.uid) ? on.filter((u) => u !== p.uid) : [...on, p.uid])}>{p.full_name ?? p.username}</Menu.Item>)}</Menu.Dropdown>
     </Menu>
   );
@@ -276,7 +276,7 @@ function Entry({ e }: { e: TimelineEntry }) {
     case 'alert':
       return (
         <div>
-          {e.alerts.slice(0, 5).map((a, i) => <div key={a.id} className="row"><Risk value={a.risk_score} /><SeverityBars severity={a.severity} /><Go to={`/alerts/${a.id}`} className="strong cut" style={{ flex: 'none', maxWidth: '60%' }}>{visible(a.rule)}</Go><span className="small ink2 cut">{visible(a.reason)}</span>{i === 0 && <Source e={e} />}</div>)}
+          {e.alerts.slice(0, 5).map((a, i) => <div key={a.id} className="row" style={{ minHeight: 28 }}><Risk value={a.risk_score} /><SeverityBars severity={a.severity} /><Go to={`/alerts/${a.id}`} className="strong cut" style={{ flex: 'none', maxWidth: '60%' }}>{visible(a.rule)}</Go><span className="small ink2 cut">{visible(a.reason)}</span>{i === 0 && <Source e={e} />}</div>)}
           {e.alerts.length > 5 && <div className="small ink2">and {e.alerts.length - 5} more alerts</div>}
         </div>
       );

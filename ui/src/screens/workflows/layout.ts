@@ -86,7 +86,7 @@ export function place(g: Graph): { placed: Placed[]; lines: Line[] } {
     }
     for (const e of edges) {
       const a = up(e.from, box), b = up(e.to, box);
-      if (a && b && a !== b && size.has(a) && size.has(b)) d.setEdge(a, b, { weight: byId.get(a)?.type === 'if' && !e.quiet ? 6 : 1 });
+      if (a && b && a !== b && size.has(a) && size.has(b)) d.setEdge(a, b, { weight: BRANCHING.has(byId.get(a)?.type ?? '') ? 6 : 1 });
     }
     dagre.layout(d);
     let w = 0, h = 0, left = Infinity, top = Infinity;

@@ -1,0 +1,94 @@
+// axe-core on every route, light and dark: nothing serious, nothing critical.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { after, before, test } from 'node:test';
+import { call, launch, REAL, server, settle, signIn } from './lib.mjs';
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+let s, ctx, page;
+before(async () => {
+  s = await server();
+  ctx = await launch();
+  page = ctx.pages()[0];
+});
+after(async () => {
+  await ctx?.close();
+  await s?.close();
+});
+
+async function check(name) {
+  await page.evaluate(AXE);
+  const r = await page.evaluate(() => axe.run(document, { resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
+  const bad = r.violations.filter((v) => v.impact === 'serious' || v.impact === 'critical');
+  assert.deepEqual(bad.map((v) => `${name}: ${v.id} (${v.impact}): ${v.nodes.slice(0, 3).map((n) => `${n.target.join(' ')} ${n.html.slice(0, 160)} ${n.failureSummary?.split('\n')[1] ?? ''}`).join(' | ')}`), []);
+}
+
+export async function routes(page) {
+  const one = async (path, f) => { const r = await call(page, path); return r.status === 200 ? f(r.body) : null; };
+  const alert = await one('/api/watchfire/alerts/queue?view=all', (b) => b.groups[0]?.members[0]?.id);
+  const kase = await one('/api/cases/_find?sortField=severity', (b) => b.cases[0]?.id);
+  const approvals = await one('/api/watchfire/approvals?state=all', (b) => b.approvals);
+  const execution = await one('/api/workflows/executions', (b) => b.results[0]?.id);
+  const workflow = await one('/api/workflows?size=10&page=1', (b) => b.results[0]?.id);
+  const rule = await one('/api/detection_engine/rules/_find', (b) => b.data[0]?.id);
+  return [
+    ['queue', '/alerts?view=all'], alert && ['alert', `/alerts/${alert}`], ['cases', '/cases?status=all'], kase && ['case', `/cases/${kase}`], ['approvals', '/approvals'],
+    approvals?.find((a) => a.kind === 'question') && ['approval', `/approvals/${approvals.find((a) => a.kind === 'question').id}`], approvals?.find((a) => a.kind === 'settlement') && ['settlement', `/approvals/${approvals.find((a) => a.kind === 'settlement').id}`],
+    ['executions', '/executions'], execution && ['execution', `/executions/${execution}`], ['workflows', '/workflows'], workflow && ['editor', `/workflows/${workflow}`], ['new-workflow', '/workflows/new'], ['rules', '/rules'], rule && ['rule', `/rules/${rule}`], ['new-rule', '/rules/new'], ['connectors', '/connectors'], ['new-connector', '/connectors?sel=new'], ['settings', '/settings/me'], ['not-found', '/no-such-page'],
+  ].filter(Boolean);
+}
+
+for (const theme of ['light', 'dark']) {
+  test(`every route, ${theme}`, async (t) => {
+    await page.emulateMedia({ colorScheme: theme });
+    await ctx.clearCookies();
+    await page.goto(`${s.url}/sign-in`);
+    await settle(page);
+    await t.test('sign-in', () => check('sign-in'));
+    await signIn(page, s.url, '/alerts');
+    for (const [name, path] of await routes(page)) {
+      await t.test(name, async () => {
+        await page.goto(s.url + path);
+        await settle(page, 400);
+        await check(`${name} ${theme}`);
+      });
+    }
+    await t.test('palette and keys', async () => {
+      await page.goto(`${s.url}/alerts`);
+      await settle(page);
+      await page.keyboard.press('Control+k');
+      await page.getByPlaceholder('Search or run…').fill('a');
+      await page.waitForTimeout(400);
+      await check(`palette ${theme}`);
+      await page.keyboard.press('Escape');
+      await page.waitForTimeout(300);
+      await page.keyboard.press('?');
+      await page.getByRole('dialog').waitFor();
+      await page.waitForTimeout(300);
+      await check(`keys ${theme}`);
+      await page.keyboard.press('Escape');
+    });
+    if (!REAL) {
+      for (const [name, opts, path] of [['first run', { rows: 0, empty: true }, '/alerts'], ['empty approvals', { rows: 0 }, '/approvals'], ['denied', { denied: true }, '/alerts']]) {
+        await t.test(name, async () => {
+          await s.mock('reset', opts);
+          await page.goto(s.url + path);
+          await settle(page, 400);
+          await check(`${name} ${theme}`);
+          await s.mock('reset', {});
+        });
+      }
+    }
+    await t.test('phone', async (t) => {
+      t.after(() => page.setViewportSize({ width: 1440, height: 900 }));
+      await page.setViewportSize({ width: 390, height: 844 });
+      for (const [name, path] of (await routes(page)).filter(([n]) => ['queue', 'alert', 'case', 'approvals', 'approval', 'settlement'].includes(n))) {
+        await page.goto(s.url + path);
+        await settle(page, 300);
+        await check(`${name} phone ${theme}`);
+      }
+      await page.setViewportSize({ width: 1440, height: 900 });
+    });
+  });
+}
