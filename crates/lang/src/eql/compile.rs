@@ -222,7 +222,16 @@ impl Compiler<'_> {
                 (min, max) => format!("{min} or {max}"),
             };
             let hint = format!("see the reference of `{}`", row.name);
-            self.fail("eqlArguments", span, format!("`{}` takes {wanted} arguments, found {n}", row.name), hint);
+            self.fail(
+                "eqlArguments",
+                span,
+                format!(
+                    "`{}` takes {wanted} {}, found {n}",
+                    row.name,
+                    if wanted == "1" { "argument" } else { "arguments" }
+                ),
+                hint,
+            );
             return None;
         }
         if case == Case::Insensitive && !row.folds {

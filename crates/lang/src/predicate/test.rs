@@ -356,8 +356,7 @@ impl Phrase {
                 Case::Insensitive.equal(word, wanted)
             }
         };
-        let mut words = analysis::words(value);
-        while let Some(word) = words.next() {
+        for word in analysis::words(value) {
             if !same(word, 0, first) {
                 continue;
             }
