@@ -17,12 +17,13 @@ export default defineConfig({
       output: {
         codeSplitting: {
           groups: [
+            { name: 'react', test: /node_modules[\\/](react|react-dom|scheduler|use-sync-external-store|clsx|tslib)[\\/]/, priority: 10 },
             { name: 'icons', test: /@tabler[\\/]icons-react/ },
             { name: 'mantine', test: /node_modules[\\/]@mantine|@floating-ui/ },
             { name: 'codemirror', test: /node_modules[\\/](@codemirror|@lezer|style-mod|crelt|w3c-keyname)/ },
             { name: 'graph', test: /node_modules[\\/](@xyflow|@dagrejs|d3-|zustand|classcat)/ },
             { name: 'vendor', test: /node_modules/ },
-            { name: 'kit', test: /src[\\/](kit|api|stream)[\\/]/ },
+            { name: 'kit', test: /src[\\/](kit|api|stream)[\\/](?!CodeEditor|SchemaForm)/ },
           ],
         },
       },
