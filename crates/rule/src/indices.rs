@@ -29,7 +29,9 @@ impl IndexPatterns {
     /// True when an index, data stream or backing index of this name is read.
     pub fn matches(&self, name: &str) -> bool {
         let name = stream_of(name);
-        self.include.iter().any(|p| fits(p, name)) && !self.exclude.iter().any(|p| fits(p, name))
+        let alias = alias_of(name);
+        let fits = |pattern: &str| fits(pattern, name) || alias.is_some_and(|alias| fits(pattern, alias));
+        self.include.iter().any(|p| fits(p)) && !self.exclude.iter().any(|p| fits(p))
     }
 }
 
@@ -41,6 +43,13 @@ fn stream_of(name: &str) -> &str {
         (Some(generation), Some(date), Some(stream)) if generation.len() == 6 && date.len() == 10 => stream,
         _ => name,
     }
+}
+
+/// The alias of an alert index: `.alerts-NAME` for `.internal.alerts-NAME-000001`.
+fn alias_of(name: &str) -> Option<&str> {
+    let rest = name.strip_prefix(".internal").filter(|r| r.starts_with(".alerts-"))?;
+    let (alias, generation) = rest.rsplit_once('-')?;
+    (generation.len() == 6 && generation.bytes().all(|b| b.is_ascii_digit())).then_some(alias)
 }
 
 fn fits(pattern: &str, name: &str) -> bool {
@@ -76,6 +85,8 @@ mod tests {
         assert!(p("logs-*,-logs-noise-*").matches("logs-a") && !p("logs-*,-logs-noise-*").matches("logs-noise-b"));
         assert!(!p("*").matches(".alerts-security.alerts-default"));
         assert!(p(".alerts-security.*").matches(".alerts-security.alerts-default"));
+        assert!(p(".alerts-security.alerts-default").matches(".internal.alerts-security.alerts-default-000001"));
+        assert!(!p(".alerts-security.alerts-other").matches(".internal.alerts-security.alerts-default-000001"));
         assert!(!p("remote:logs-*").matches("logs-a") && !p("").matches("x"));
         assert!(
             p("exact").matches("exact")

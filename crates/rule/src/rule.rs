@@ -34,6 +34,8 @@ pub enum Origin {
     Api,
     /// A file: only `type` and `name` are required.
     File,
+    /// Our own store, which holds what `Api` or `File` let in; read as leniently as a file.
+    Stored,
 }
 
 /// How bad an alert of the rule is.

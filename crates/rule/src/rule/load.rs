@@ -226,7 +226,7 @@ pub fn load(value: &Value, origin: Origin) -> (Option<Rule>, Vec<Diagnostic>) {
     }
     let severity = match origin {
         Origin::Api => l.required("severity"),
-        Origin::File => l.text("severity"),
+        Origin::File | Origin::Stored => l.text("severity"),
     };
     let severity = severity.and_then(|s| l.severity(&s)).unwrap_or(Severity::Low);
     let kind = kind.unwrap_or(RuleType::Query);

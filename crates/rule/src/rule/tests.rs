@@ -180,3 +180,38 @@ fn rules_of_the_corpus_load() {
     println!("{ran} rules run");
     assert!(ran > 850, "{ran}");
 }
+
+/// Every finding's code has its page, and every page of a rule code is used.
+#[test]
+fn every_code_has_a_page() {
+    fn sources(folder: &std::path::Path, out: &mut String) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => sources(&path, out),
+                false if !path.ends_with("tests.rs") => *out += &std::fs::read_to_string(&path).unwrap(),
+                false => {}
+            }
+        }
+    }
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut text = String::new();
+    sources(&root.join("src"), &mut text);
+    let used: std::collections::BTreeSet<String> = text
+        .split('"')
+        .filter(|s| {
+            s.strip_prefix("rule")
+                .is_some_and(|r| r.starts_with(char::is_uppercase) && r.chars().all(char::is_alphabetic))
+        })
+        .filter(|s| !matches!(*s, "ruleTypeId" | "ruleUrl"))
+        .map(str::to_owned)
+        .collect();
+    assert!(used.len() >= 9, "{used:?}");
+    for code in &used {
+        assert!(root.join(format!("../../docs/errors/{code}.md")).exists(), "docs/errors/{code}.md is missing");
+    }
+    for entry in std::fs::read_dir(root.join("../../docs/errors")).unwrap() {
+        let name = entry.unwrap().file_name().to_string_lossy().trim_end_matches(".md").to_owned();
+        assert!(!name.starts_with("rule") || used.contains(&name), "{name} is not used");
+    }
+}
