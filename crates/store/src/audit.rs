@@ -7,6 +7,9 @@
 
 pub mod verify;
 
+#[cfg(test)]
+mod tests;
+
 use crate::batch::Digest;
 use sha2::{Digest as _, Sha256};
 use stdx::Time;

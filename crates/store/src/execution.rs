@@ -5,13 +5,12 @@
 
 use crate::alert::Where;
 use crate::error::{Error, damaged};
-use crate::key::path_parse;
 use crate::reader::Reader;
 use crate::words;
 use rusqlite::{OptionalExtension as _, Row, ToSql, params};
 use std::sync::Arc;
 use stdx::{Id, Time, Value};
-use workflow::{Class, Command, EffectKey, Fact, Fault, JOURNAL_VERSION, PayloadRef, Status, TimerId};
+use workflow::{Class, Command, EffectKey, Fact, Fault, JOURNAL_VERSION, PayloadRef, Status, StepPath, TimerId};
 
 /// Most rows of one list.
 pub const EXECUTIONS_LISTED_MAX: u64 = 10_000;
@@ -406,7 +405,7 @@ fn out_row(r: &Row<'_>) -> rusqlite::Result<(OutboxRow, String)> {
     let path: String = r.get(1)?;
     Ok((
         OutboxRow {
-            key: EffectKey { execution: Id(r.get(0)?), path: workflow::StepPath(Arc::from([])), call: r.get(2)? },
+            key: EffectKey { execution: Id(r.get(0)?), path: StepPath(Arc::from([])), call: r.get(2)? },
             space: r.get(3)?,
             lane: r.get(4)?,
             class: words::class(r.get_ref(5)?.as_str()?),
@@ -420,7 +419,7 @@ fn out_row(r: &Row<'_>) -> rusqlite::Result<(OutboxRow, String)> {
 }
 
 fn out_finish((mut row, path): (OutboxRow, String)) -> Result<OutboxRow, Error> {
-    row.key.path = path_parse(&path).ok_or_else(|| Error::Damaged {
+    row.key.path = StepPath::parse(&path).ok_or_else(|| Error::Damaged {
         what: format!("outbox of {}", row.key.execution),
         why: format!("path `{path}`"),
     })?;

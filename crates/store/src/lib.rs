@@ -13,7 +13,6 @@ mod disk;
 pub mod error;
 pub mod execution;
 pub mod feed;
-pub mod key;
 pub mod open;
 pub mod question;
 pub mod reader;

@@ -93,7 +93,16 @@ pub(crate) fn call(class: Class, lane: &str) -> Effect {
 
 pub(crate) fn asked(id: &str, step: &str, class: Class) -> FactKind {
     let request = Box::new(call(class, "http:a:1"));
-    FactKind::Asked { key: key(id, step), class, request, deadline: None, memo: Body::Null }
+    FactKind::Asked {
+        key: key(id, step),
+        class,
+        request,
+        deadline: None,
+        memo: Body::Null,
+        closes: true,
+        kind: "http".into(),
+        input: Body::Null,
+    }
 }
 
 pub(crate) fn answered(id: &str, step: &str) -> FactKind {

@@ -7,13 +7,12 @@ use super::{SUMMARY_ALERTS_MAX, Writer, load, turn::out_key};
 use crate::batch::{Batch, Entry, Kept, KeptVersion, Record, Run, Window};
 use crate::commit::{Commit, Committed, Noun, RecordChange};
 use crate::error::{Error, damaged};
-use crate::key::key_parse;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use stdx::{Id, Time, Value};
 use triage::command::{Refusal, RefusalKind, Request};
 use triage::{Key, QuestionKind, QuestionState, Verdict};
-use workflow::{Body, Command, Decision, DecisionVerdict, Settlement};
+use workflow::{Body, Command, Decision, DecisionVerdict, EffectKey, Settlement};
 
 /// Form of a kept answer.
 #[derive(Serialize, Deserialize)]
@@ -217,7 +216,7 @@ impl Writer {
                 let Some(answer) = row.answers.last().filter(|_| q.kind == QuestionKind::Settlement) else {
                     return Ok(Ok(()));
                 };
-                let Some(key) = key_parse(&q.path) else {
+                let Some(key) = EffectKey::parse(&q.path) else {
                     let text = format!("settlement `{id}` names no effect: `{}`", q.path);
                     return Ok(Err(Refusal::new(RefusalKind::Invalid, text)));
                 };
