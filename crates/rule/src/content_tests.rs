@@ -67,7 +67,9 @@ fn every_rule_fires_on_its_positive_lines_and_on_no_negative_one() {
 #[test]
 fn every_rule_says_what_an_analyst_needs() {
     let mut ids = BTreeSet::new();
+    let manual = std::fs::read_to_string(format!("{FOLDER}/../../docs/reference/detection-rules.md")).unwrap();
     for (name, rule) in own() {
+        assert!(manual.contains(&format!("| `{name}` | {} |", rule.name)), "{name} is not in the manual");
         assert!(ids.insert(rule.rule_id.clone()), "{name}: the rule id is used twice");
         assert_eq!(rule.rule_id.len(), 36, "{name}");
         assert_eq!(rule.risk_score, rule.severity.risk_score() as f64, "{name}");
