@@ -118,3 +118,79 @@ fn the_flat_table_agrees_with_a_walk_over_the_value() {
         }
     }
 }
+
+/// What `check` lets in, `to_value` can read too: both parsers agree on what JSON is.
+#[test]
+fn whatever_is_let_in_can_become_a_value() {
+    let tricky = [
+        r#"{"a":1e999}"#,
+        r#"{"a":-1e999}"#,
+        r#"{"a":1e400,"b":2}"#,
+        r#"{"a":"\ud800"}"#,
+        r#"{"a":"\udc00\ud800"}"#,
+        r#"{"a":"\ud83d\ude00"}"#,
+        r#"{"\ud800":1}"#,
+        r#"{"a":01}"#,
+        r#"{"a":1.}"#,
+        r#"{"a":.5}"#,
+        r#"{"a":+1}"#,
+        r#"{"a":-}"#,
+        r#"{"a":-0}"#,
+        r#"{"a":-0.0}"#,
+        r#"{"a":NaN}"#,
+        r#"{"a":Infinity}"#,
+        r#"{"a":tru}"#,
+        r#"{"a":"\x"}"#,
+        "{\"a\":\"\t\"}",
+        "{\"a\":\"\u{7f}\"}",
+        r#"{"a":1,}"#,
+        r#"{"a":[1,]}"#,
+        r#"{,}"#,
+        r#"{a:1}"#,
+        r#"{'a':1}"#,
+        r#"{"a":99999999999999999999999999999999}"#,
+        r#"{"a":18446744073709551615}"#,
+        r#"{"a":-9223372036854775809}"#,
+        r#"{"a":123456789012345678901234567890.5}"#,
+        r#"{"a":1}}"#,
+        r#"{"a":1}{}"#,
+        "\u{feff}{\"a\":1}",
+        r#"{"a" 1}"#,
+        r#"{"a"::1}"#,
+        r#"{"a":"#,
+        r#"{"a":"b"#,
+        "{\"a\":1}\0",
+        "{\"\":1,\"\":2}",
+        r#"{"a":{"":{"":1}}}"#,
+        r#"{"a.":1,".a":2,"..":3}"#,
+        r#"{"a":1e-400}"#,
+        r#"{"a":0e5}"#,
+        r#"{"a":1E+2}"#,
+    ];
+    for text in tricky {
+        let e = event(text);
+        let serde = stdx::json::parse(text).is_ok_and(|v| v.as_object().is_some());
+        assert_eq!(e.check().is_ok(), serde, "{text}: {:?}", e.check());
+        assert_eq!(e.to_value() != Value::Null, serde, "{text}");
+    }
+    const WITH: &[u8] = b"{}[]\",:\\eE+-.0159tfnu \x01\xff\xc3";
+    let mut rng = Rng::new(3);
+    let seeds = [
+        r#"{"a":{"b":[1,2.5,-3e2,"x\n\u00e9"],"c.d":null},"e":true,"f":[{"g":"h"},{"g":[]}]}"#,
+        r#"{"@timestamp":"2025-01-15","n":123,"s":"é"}"#,
+    ];
+    for _ in 0..20_000 {
+        let mut bytes = seeds[rng.below(2) as usize].as_bytes().to_vec();
+        for _ in 0..=rng.below(3) {
+            let at = rng.below(bytes.len() as u64) as usize;
+            match rng.below(3) {
+                0 => bytes[at] = WITH[rng.below(WITH.len() as u64) as usize],
+                1 => drop(bytes.remove(at)),
+                _ => bytes.insert(at, WITH[rng.below(WITH.len() as u64) as usize]),
+            }
+        }
+        let e = Event::new(event("").meta, Bytes::from(bytes.clone()));
+        let serde = stdx::json::parse_slice(&bytes).is_ok_and(|v| v.as_object().is_some());
+        assert_eq!(e.check().is_ok(), serde, "{:?} {:?}", String::from_utf8_lossy(&bytes), e.check());
+    }
+}
