@@ -1,4 +1,5 @@
 // A list page's grid: virtual rows, sort kept in the address and done by the server, j/k/Enter. More rows are asked for near the end.
+import { useMediaQuery } from '@mantine/hooks';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { IconArrowDown, IconArrowUp } from '@tabler/icons-react';
 import { useEffect, useRef, useState, type ReactNode } from 'react';
@@ -6,10 +7,12 @@ import { useKeys } from './keys';
 
 export type Column<T> = { id: string; label: string; width: string; sort?: string; right?: boolean; hide?: boolean; render: (row: T) => ReactNode };
 
-export function DataGrid<T>({ label, columns, rows, total, rowKey, onOpen, height = 40, sort, order, onSort, onEnd, more, selected, open }: {
+export function DataGrid<T>({ label, columns: given, rows, total, rowKey, onOpen, height = 40, sort, order, onSort, onEnd, more, selected, open }: {
   label: string; columns: Column<T>[]; rows: T[]; total: number; rowKey: (r: T) => string; onOpen: (r: T) => void; height?: number;
   sort?: string | undefined; order?: 'asc' | 'desc'; onSort?: (sort: string, order: 'asc' | 'desc') => void; onEnd?: () => void; more?: boolean; selected?: string | undefined; open?: (r: T) => string;
 }) {
+  const phone = useMediaQuery('(max-width: 767px)', undefined, { getInitialValueInEffect: false });
+  const columns = phone ? given.filter((c) => !c.hide).map((c) => ({ ...c, width: c.width.replace(/minmax\(\d+px/, 'minmax(0') })) : given;
   const [at, setAt] = useState(0);
   const scroller = useRef<HTMLDivElement>(null);
   const compact = document.documentElement.dataset.density === 'compact';
@@ -37,7 +40,7 @@ export function DataGrid<T>({ label, columns, rows, total, rowKey, onOpen, heigh
         {columns.map((c) => {
           const on = c.sort !== undefined && c.sort === sort;
           return (
-            <span key={c.id} role="columnheader" className={`${c.right ? 'r' : ''} ${c.hide ? 'g-hide' : ''}`} aria-sort={on ? (order === 'asc' ? 'ascending' : 'descending') : c.sort ? 'none' : undefined}>
+            <span key={c.id} role="columnheader" className={c.right ? 'r' : undefined} aria-sort={on ? (order === 'asc' ? 'ascending' : 'descending') : c.sort ? 'none' : undefined}>
               {c.sort && onSort ? <button type="button" onClick={() => onSort(c.sort!, on && order === 'desc' ? 'asc' : 'desc')}>{c.label}{on && (order === 'asc' ? <IconArrowUp size={12} stroke={1.7} aria-hidden /> : <IconArrowDown size={12} stroke={1.7} aria-hidden />)}</button> : c.label || <span className="visually-hidden">{c.id}</span>}
             </span>
           );
@@ -50,7 +53,7 @@ export function DataGrid<T>({ label, columns, rows, total, rowKey, onOpen, heigh
           return (
             <div key={k} id={`g-${v.index}`} role="row" className="grid-row" aria-rowindex={v.index + 2} aria-selected={selected === undefined ? v.index === at : k === selected} style={{ ...grid, transform: `translateY(${v.start}px)`, height: v.size }} data-href={open?.(r)}
               onClick={(e) => { setAt(v.index); if (!(e.target as HTMLElement).closest('a, button, input, label')) onOpen(r); }}>
-              {columns.map((c) => <div key={c.id} role="gridcell" className={`${c.right ? 'r' : ''} ${c.hide ? 'g-hide' : ''}`}>{c.render(r)}</div>)}
+              {columns.map((c) => <div key={c.id} role="gridcell" className={c.right ? 'r' : undefined}>{c.render(r)}</div>)}
             </div>
           );
         })}

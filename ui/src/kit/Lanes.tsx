@@ -17,7 +17,7 @@ export function Lanes({ alerts, from, to, width = 360, axis = false, onOpen }: {
   const left = 112, step = 22, h = lanes.length * step + (axis ? 24 : 4);
   const x = (t: number): number => left + 6 + ((t - from) / Math.max(1, to - from)) * (width - left - 14);
   const y = (e: string): number => lanes.indexOf(e) * step + 13;
-  const ticks = axis ? [0, 0.25, 0.5, 0.75, 1].map((f) => from + f * (to - from)) : [];
+  const ticks = axis ? (width < 480 ? [0, 0.5, 1] : [0, 0.25, 0.5, 0.75, 1]).map((f) => from + f * (to - from)) : [];
   return (
     <>
       <svg className="lanes" viewBox={`0 0 ${width} ${h}`} width="100%" style={{ display: 'block', maxWidth: '100%' }} aria-hidden>

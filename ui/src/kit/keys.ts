@@ -5,6 +5,12 @@ export type KeyDef = { key: string; label: string; run: (e: KeyboardEvent) => vo
 type Layer = { group: string; defs: KeyDef[] };
 const layers: { current: Layer }[] = [];
 
+/** The screen's own keys before those that act everywhere; what was mounted later first. */
+function inOrder(): Layer[] {
+  const all = [...layers].reverse().map((l) => l.current);
+  return [...all.filter((l) => l.group !== 'Everywhere'), ...all.filter((l) => l.group === 'Everywhere')];
+}
+
 export function inTextField(t: EventTarget | null): boolean {
   return t instanceof HTMLElement && (t.isContentEditable || t.tagName === 'TEXTAREA' || t.tagName === 'SELECT' || (t.tagName === 'INPUT' && !['checkbox', 'radio', 'button'].includes((t as HTMLInputElement).type)));
 }
@@ -35,8 +41,8 @@ window.addEventListener('keydown', (e) => {
   prefix = null;
   // Enter and Space on a control belong to the control.
   if ((k === 'Enter' || k === ' ') && e.target instanceof HTMLElement && ['BUTTON', 'A', 'INPUT', 'SUMMARY'].includes(e.target.tagName)) return;
-  for (let i = layers.length - 1; i >= 0; i--) {
-    for (const d of layers[i]!.current.defs) {
+  for (const l of inOrder()) {
+    for (const d of l.defs) {
       if (d.key === k) {
         e.preventDefault();
         d.run(e);
@@ -65,8 +71,7 @@ export function useKeys(group: string, defs: KeyDef[]): void {
 /** What the sheet shows, the screen's own keys first. */
 export function allKeys(): Layer[] {
   const m = new Map<string, KeyDef[]>();
-  for (let i = layers.length - 1; i >= 0; i--) {
-    const l = layers[i]!.current;
+  for (const l of inOrder()) {
     m.set(l.group, [...(m.get(l.group) ?? []), ...l.defs.filter((d) => !d.hidden)]);
   }
   return [...m].map(([group, defs]) => ({ group, defs })).filter((l) => l.defs.length > 0);

@@ -39,7 +39,7 @@ export default function Palette() {
   const take = <T,>(a: readonly T[]): readonly T[] => { const r = a.slice(0, left); left -= r.length; return r; };
   const A = take(actions), H = take(hits), P = take(pages), C = take(commands), S = take(bare && !prefix ? [bare] : []);
   return (
-    <Spotlight.Root store={paletteStore} query={text} onQueryChange={setText} size={656} shortcut={null} clearQueryOnClose attributes={{ content: { 'aria-label': 'Search or run' } }} transitionProps={{ duration: 120 }}>
+    <Spotlight.Root store={paletteStore} query={text} onQueryChange={setText} size={656} shortcut={null} clearQueryOnClose overlayProps={{ blur: 0, backgroundOpacity: 0.35 }} attributes={{ content: { 'aria-label': 'Search or run' } }} transitionProps={{ duration: 120 }}>
       <Spotlight.Search placeholder="Search or run…" leftSection={<IconSearch size={16} stroke={1.7} />} aria-label="Search or run" />
       <Spotlight.ActionsList>
         {A.length > 0 && <div className="pal-group">On what is selected</div>}

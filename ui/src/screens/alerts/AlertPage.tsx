@@ -1,5 +1,6 @@
 // One alert: what it says, what is near it, the whole document, what it started; decide.
 import { Button, TextInput } from '@mantine/core';
+import { useElementSize } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { useParams } from '@tanstack/react-router';
 import { IconCopy, IconDeviceDesktop, IconFile, IconFilter, IconNetwork, IconSearch, IconUser } from '@tabler/icons-react';
@@ -42,6 +43,7 @@ function Body({ row, source }: { row: AlertRow; source: Doc }) {
   const hasHistory = useFeature('alert_history');
   const history = useQuery({ ...q.alertHistory(row.id), enabled: hasHistory });
   const near = useRelated(row);
+  const lanes = useElementSize();
   const [ask, setAsk] = useState<Ask>(null);
   const filter = useRef<HTMLInputElement>(null);
   const accept = (): void => void decide([row], { kind: 'acknowledge', ...(me ? { assignee: me.user.uid } : {}) });
@@ -99,7 +101,7 @@ function Body({ row, source }: { row: AlertRow; source: Doc }) {
             {near && others.length > 0 && (
               <section className="panel">
                 <header><h2>Related alerts</h2><span className="right small ink3">10 minutes either side, {count(others.length)} with a shared entity</span></header>
-                <div className="body"><Lanes alerts={near.alerts} from={near.from} to={near.to} width={820} axis onOpen={(x) => go(`/alerts/${x}`)} />
+                <div className="body"><div ref={lanes.ref}><Lanes alerts={near.alerts} from={near.from} to={near.to} width={Math.max(280, Math.round(lanes.width || 820))} axis onOpen={(x) => go(`/alerts/${x}`)} /></div>
                   <ul style={{ marginTop: 8 }}>{others.slice(0, 8).map((a) => <li key={a.id} className="row small" style={{ minHeight: 24 }}><Moment at={new Date(a.at).toISOString()} /><Go to={`/alerts/${a.id}`} className="cut">{visible(a.title)}</Go><span className="mono ink3 cut">{visible(a.entities.join(', '))}</span></li>)}</ul></div>
               </section>
             )}
