@@ -6,12 +6,14 @@
 
 mod context;
 mod dsl;
+mod lint;
 mod parse;
 mod print;
 
 pub use crate::span::At;
 pub use context::{Scope, over_context};
 pub use dsl::{over_event, to_dsl};
+pub use lint::{Ground, lint};
 pub use parse::parse;
 
 use crate::pattern::Part;

@@ -97,7 +97,7 @@ impl Predicate {
         }
     }
 
-    /// One of `parts`: flattened, constants folded, equalities on one field merged into a set, cheap tests first.
+    /// One of `parts`: flattened, constants folded, text tests on one field merged into one, cheap tests first.
     pub fn or(parts: impl IntoIterator<Item = Self>) -> Self {
         let mut flat = Vec::new();
         for part in parts {
@@ -108,7 +108,7 @@ impl Predicate {
                 other => flat.push(other),
             }
         }
-        let mut out: Vec<Self> = merge_equalities(flat);
+        let mut out: Vec<Self> = merge_texts(flat);
         match out.len() {
             0 => Self::False,
             1 => out.swap_remove(0),
@@ -190,28 +190,56 @@ impl Leaf {
     }
 }
 
-/// Merges `f == a`, `f == b` … of one `Or` into one set per field and case.
-fn merge_equalities(parts: Vec<Predicate>) -> Vec<Predicate> {
+/// Merges the text tests of one `Or` per field: equalities into one set per case, those and patterns into one look at the field's values.
+fn merge_texts(parts: Vec<Predicate>) -> Vec<Predicate> {
     let mut out: Vec<Predicate> = Vec::with_capacity(parts.len());
-    let mut sets: Vec<(FieldPath, Case, Vec<Box<str>>)> = Vec::new();
+    let mut fields: Vec<(FieldPath, Texts)> = Vec::new();
     for part in parts {
-        let (field, case, values) = match part {
-            Predicate::Leaf(Leaf { field, test: Test::Equals(t) }) => (field, t.case, vec![t.value]),
-            Predicate::Leaf(Leaf { field, test: Test::AnyOf(set) }) => (field, set.case, set.values),
-            other => {
-                out.push(other);
-                continue;
+        match part {
+            Predicate::Leaf(Leaf { field, test }) if test.is_text() => {
+                let at = fields.iter().position(|(f, _)| *f == field).unwrap_or_else(|| {
+                    fields.push((field, Texts::default()));
+                    fields.len() - 1
+                });
+                fields[at].1.add(test);
             }
-        };
-        match sets.iter_mut().find(|(f, c, _)| *f == field && *c == case) {
-            Some((_, _, all)) => all.extend(values),
-            None => sets.push((field, case, values)),
+            other => out.push(other),
         }
     }
-    out.extend(
-        sets.into_iter().map(|(field, case, values)| Predicate::Leaf(Leaf { field, test: Test::any_of(values, case) })),
-    );
+    out.extend(fields.into_iter().map(|(field, texts)| Predicate::Leaf(Leaf { field, test: texts.test() })));
     out
+}
+
+/// Text tests of one field.
+#[derive(Default)]
+struct Texts {
+    sets: Vec<(Case, Vec<Box<str>>)>,
+    others: Vec<Test>,
+}
+
+impl Texts {
+    fn add(&mut self, test: Test) {
+        let (case, values) = match test {
+            Test::Equals(t) => (t.case, vec![t.value]),
+            Test::AnyOf(set) => (set.case, set.values),
+            Test::OneOf(tests) => return tests.into_iter().for_each(|t| self.add(t)),
+            other => return self.others.push(other),
+        };
+        match self.sets.iter_mut().find(|(c, _)| *c == case) {
+            Some((_, all)) => all.extend(values),
+            None => self.sets.push((case, values)),
+        }
+    }
+
+    fn test(self) -> Test {
+        let mut tests: Vec<Test> = self.sets.into_iter().map(|(case, values)| Test::any_of(values, case)).collect();
+        tests.extend(self.others);
+        if tests.len() == 1 {
+            return tests.remove(0);
+        }
+        tests.sort_by_key(Test::cost);
+        Test::OneOf(tests)
+    }
 }
 
 #[cfg(test)]

@@ -155,6 +155,10 @@ impl Target {
             return self.exists();
         }
         let test = match self.kind() {
+            // No word holds what separates words: such a pattern can only mean the whole value.
+            FieldType::Text if parts.iter().any(|p| matches!(p, Part::Text(t) if t.contains(separates))) => {
+                Test::Wildcard(Wildcard::new(parts, Case::Insensitive))
+            }
             FieldType::Text => Test::WordWildcard(Wildcard::new(parts, Case::Insensitive)),
             FieldType::Lowercase => Test::Wildcard(Wildcard::new(parts, Case::Insensitive)),
             _ => Test::Wildcard(Wildcard::new(parts, case)),
@@ -177,4 +181,9 @@ impl Target {
         };
         self.maybe(test.map(Test::Range))
     }
+}
+
+/// True for characters that never stand inside of a word.
+fn separates(c: char) -> bool {
+    !c.is_alphanumeric() && !matches!(c, '_' | '.' | ',' | ':' | ';' | '\'' | '\u{b7}' | '\u{2019}')
 }

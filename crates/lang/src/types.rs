@@ -27,6 +27,22 @@ pub enum FieldType {
     Dynamic,
 }
 
+impl FieldType {
+    /// For messages.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Keyword | Self::Lowercase => "keyword",
+            Self::Text => "text",
+            Self::Long => "long",
+            Self::Double => "double",
+            Self::Date => "date",
+            Self::Ip => "ip",
+            Self::Boolean => "boolean",
+            Self::Dynamic => "unknown",
+        }
+    }
+}
+
 /// Says which type a field has.
 pub trait FieldTypes {
     /// The type of exactly this dotted name; `None` when nothing is known.

@@ -1,5 +1,6 @@
 //! Every code that this crate reports has a page under `docs/errors/`, and every page of its prefixes a code.
 
+use lang::kql::Ground;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -31,7 +32,12 @@ fn report(page: &str) -> Vec<(&'static str, String)> {
     let (language, rest) = page.split_once("```").and_then(|(_, t)| t.split_once('\n')).unwrap();
     let example = rest.split_once("\n```").unwrap().0;
     let found = match language {
-        "kql" => lang::kql::parse(example).1,
+        "kql" | "kql-context" => {
+            let (tree, mut found) = lang::kql::parse(example);
+            let ground = if language == "kql" { Ground::Events(&lang::Ecs) } else { Ground::Context };
+            found.extend(tree.iter().flat_map(|t| lang::kql::lint(t, ground)));
+            found
+        }
         "lucene" => lang::lucene::parse(example).1,
         "json" => lang::dsl::parse(&serde_json::from_str(example).unwrap()).expect_err("is wrong"),
         "eql" => {

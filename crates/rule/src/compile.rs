@@ -64,7 +64,10 @@ fn query(rule: &Rule, types: &dyn FieldTypes) -> (Option<Predicate>, Vec<Diagnos
             (None, vec![Diagnostic::error("ruleTypeUnsupported", Span::default(), message).at("language")])
         }
         Some(Language::Kuery) | None => {
-            let (tree, findings) = lang::kql::parse(text);
+            let (tree, mut findings) = lang::kql::parse(text);
+            if let Some(tree) = &tree {
+                findings.extend(lang::kql::lint(tree, lang::kql::Ground::Events(types)));
+            }
             (tree.map(|t| lang::kql::over_event(&t, types)), findings)
         }
     }

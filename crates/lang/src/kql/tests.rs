@@ -124,6 +124,8 @@ fn over_events_by_field_type() {
         ("message: \"nothing root\"", false),
         ("message: \"Failed password\"", true),
         ("message: passw*", true),
+        ("message: failed pass*root", true),
+        ("message: *ailed*word*", false),
         ("cloud.*.id: 7", true),
         ("cloud.*.id: *", true),
         ("cloud.*.name: *", false),
@@ -206,6 +208,32 @@ fn over_context_vectors() {
     assert!(over_context(&ast("event.alerts.kibana.alert.severity: high"), &lookup, now));
     assert!(over_context(&ast("event.alerts[0].my-step.v > 0"), &alert, now));
     assert!(!over_context(&ast("event.alerts.kibana.alert.severity: \"\""), &Value::Null, now));
+}
+
+#[test]
+fn what_cannot_be_meant_gives_warnings() {
+    let codes =
+        |text: &str, ground| lint(&ast(text), ground).into_iter().map(|d| (d.code, d.span.start)).collect::<Vec<_>>();
+    for (text, expected) in [
+        ("source.ip: 10.0.0.0/8 and process.pid: 5 and a: b", vec![]),
+        ("source.ip: ten", vec![("kqlType", 11)]),
+        ("process.pid >= abc or process.pid: x*", vec![("kqlType", 15)]),
+        ("@timestamp >= yesterday", vec![("kqlType", 14)]),
+        ("dll.code_signature.trusted: yes", vec![("kqlType", 28)]),
+        ("a: null", vec![("kqlNull", 3)]),
+        ("a: 'open'", vec![("kqlSingleQuotes", 3)]),
+        ("free text", vec![]),
+    ] {
+        assert_eq!(codes(text, Ground::Events(&Ecs)), expected, "{text}");
+    }
+    for (text, expected) in [
+        ("a.b: c and n > 5", vec![]),
+        ("free text", vec![("kqlBareValue", 0)]),
+        ("k: { a: null }", vec![("kqlNested", 0), ("kqlNull", 8)]),
+        ("a: 'open'", vec![("kqlSingleQuotes", 3)]),
+    ] {
+        assert_eq!(codes(text, Ground::Context), expected, "{text}");
+    }
 }
 
 fn literal(rng: &mut Rng) -> Literal {

@@ -113,23 +113,32 @@ fn single_field(clause: &AnyAnchor) -> Option<&FieldPath> {
 }
 
 fn leaf_clause(leaf: &Leaf) -> Option<AnyAnchor> {
-    let anchor = |kind, text: &str, case| Anchor { field: leaf.field.clone(), kind, text: text.into(), case };
-    let exists = || Some(vec![anchor(AnchorKind::Exists, "", Case::Sensitive)]);
-    let anchors = match &leaf.test {
-        Test::Equals(t) => Some(vec![anchor(AnchorKind::Equals, &t.value, t.case)]),
-        Test::AnyOf(set) if set.values.is_empty() || set.values.len() > ANCHORS_MAX => exists(),
-        Test::AnyOf(set) => Some(set.values.iter().map(|v| anchor(AnchorKind::Equals, v, set.case)).collect()),
+    let anchors = anchors(leaf, &leaf.test);
+    (anchors.len() <= ANCHORS_MAX).then_some(AnyAnchor(anchors)).or_else(|| Some(AnyAnchor(vec![exists(leaf)])))
+}
+
+fn anchor(leaf: &Leaf, kind: AnchorKind, text: &str, case: Case) -> Anchor {
+    Anchor { field: leaf.field.clone(), kind, text: text.into(), case }
+}
+
+fn exists(leaf: &Leaf) -> Anchor {
+    anchor(leaf, AnchorKind::Exists, "", Case::Sensitive)
+}
+
+fn anchors(leaf: &Leaf, test: &Test) -> Vec<Anchor> {
+    let part = |text: &str| anchor(leaf, AnchorKind::Contains, text, Case::Insensitive);
+    match test {
+        Test::Equals(t) => vec![anchor(leaf, AnchorKind::Equals, &t.value, t.case)],
+        Test::AnyOf(set) if !set.values.is_empty() && set.values.len() <= ANCHORS_MAX => {
+            set.values.iter().map(|v| anchor(leaf, AnchorKind::Equals, v, set.case)).collect()
+        }
         Test::Wildcard(w) => match w.literals().into_iter().max_by_key(|l| l.len()) {
-            Some(longest) if !longest.is_empty() => Some(vec![anchor(AnchorKind::Contains, longest, w.case)]),
-            _ => exists(),
+            Some(longest) if !longest.is_empty() => vec![anchor(leaf, AnchorKind::Contains, longest, w.case)],
+            _ => vec![exists(leaf)],
         },
-        Test::Phrase(p) => {
-            p.words.iter().max_by_key(|w| w.len()).map(|w| vec![anchor(AnchorKind::Contains, w, Case::Insensitive)])
-        }
-        Test::Words(set) if !set.all && set.words.len() <= ANCHORS_MAX => {
-            Some(set.words.iter().map(|w| anchor(AnchorKind::Contains, w, Case::Insensitive)).collect())
-        }
-        _ => exists(),
-    };
-    anchors.map(AnyAnchor)
+        Test::Phrase(p) => p.words.iter().max_by_key(|w| w.len()).map(|w| part(w)).into_iter().collect(),
+        Test::Words(set) if !set.all && set.words.len() <= ANCHORS_MAX => set.words.iter().map(|w| part(w)).collect(),
+        Test::OneOf(tests) => tests.iter().flat_map(|t| anchors(leaf, t)).collect(),
+        _ => vec![exists(leaf)],
+    }
 }

@@ -41,6 +41,8 @@ pub enum Test {
     Phrase(Phrase),
     /// Analysed text: one word matches the pattern.
     WordWildcard(Wildcard),
+    /// One of these text tests passes.
+    OneOf(Vec<Test>),
     /// Compares with the values of another field.
     Compare {
         /// The comparison.
@@ -268,6 +270,7 @@ impl Test {
             Self::Range(_) | Self::Cidr(_) => 6,
             Self::Wildcard(w) => 4 + u32::try_from(w.literals().len()).unwrap_or(u32::MAX) * 2,
             Self::Compare { .. } => 10,
+            Self::OneOf(tests) => tests.iter().map(Self::cost).fold(1, u32::saturating_add),
             Self::Words(_) | Self::Phrase(_) | Self::WordWildcard(_) => 40,
             Self::Regex(_) => 30,
         }
@@ -297,8 +300,24 @@ impl Test {
             Self::Words(set) => text(value, |v| set.occur(v)),
             Self::Phrase(phrase) => text(value, |v| phrase.occurs(v)),
             Self::WordWildcard(w) => text(value, |v| analysis::words(v).any(|word| w.matches(word))),
+            Self::OneOf(tests) => tests.iter().any(|t| t.passes(value, now)),
             Self::Compare { .. } => false,
         }
+    }
+
+    /// True for tests on text that [`Test::OneOf`] may hold.
+    pub(super) const fn is_text(&self) -> bool {
+        matches!(
+            self,
+            Self::Equals(_)
+                | Self::AnyOf(_)
+                | Self::Wildcard(_)
+                | Self::Regex(_)
+                | Self::Words(_)
+                | Self::Phrase(_)
+                | Self::WordWildcard(_)
+                | Self::OneOf(_)
+        )
     }
 }
 

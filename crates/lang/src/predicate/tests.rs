@@ -119,6 +119,9 @@ fn naive(p: &Predicate, e: &Event) -> bool {
         Predicate::And(parts) => !parts.iter().any(|p| !naive(p, e)),
         Predicate::Or(parts) => parts.iter().fold(false, |hit, p| naive(p, e) | hit),
         Predicate::Not(inner) => !naive(inner, e),
+        Predicate::Leaf(Leaf { field, test: Test::OneOf(tests) }) => {
+            tests.iter().any(|t| naive(&Predicate::Leaf(Leaf { field: field.clone(), test: t.clone() }), e))
+        }
         Predicate::Leaf(Leaf { field, test: Test::AnyOf(set) }) => {
             set.values.iter().any(|v| Predicate::leaf(&field.text, Test::equals(v, set.case)).matches(e))
         }
