@@ -7,6 +7,7 @@
 
 mod parse;
 mod predicate;
+mod simple;
 
 pub use parse::{CLAUSES_MAX, TERMS_MAX, parse, parse_value};
 

@@ -149,6 +149,8 @@ fn check(text: &str, event: &Event, context: &Value) -> [bool; 3] {
     if let Ok(pattern) = Pattern::lucene(text, Case::Insensitive) {
         pattern.matches(text);
     }
+    let simple = dsl::parse(&serde_json::json!({"simple_query_string": {"query": text}}));
+    simple.expect("never fails").to_predicate(&Ecs).matches(event);
     lang::date::DateMath::parse(text);
     [tree.is_some(), query.is_some(), node.is_some()]
 }

@@ -125,9 +125,37 @@ impl Parser {
                 };
                 Some(Query::Nested { path: path?, query: Box::new(inner?) })
             }
-            "query_string" | "simple_query_string" => self.query_string(body, &at),
+            "dis_max" => {
+                let queries = self.object(body, &at)?.get("queries").cloned();
+                match queries.as_ref().and_then(Value::as_array) {
+                    Some(list) => self.list(list, &join(&at, "queries"), depth).map(Query::any),
+                    None => self.syntax(&at, "`queries` must be a list"),
+                }
+            }
+            "boosting" | "function_score" | "script_score" => {
+                let key = if &**kind == "boosting" { "positive" } else { "query" };
+                match self.object(body, &at)?.get(key) {
+                    Some(query) => self.query(query, &join(&at, key), depth + 1),
+                    None if &**kind == "function_score" => Some(Query::MatchAll),
+                    None => self.syntax(&at, format!("[{kind}] requires a `{key}` element")),
+                }
+            }
+            "query_string" => self.query_string(body, &at),
+            "simple_query_string" => {
+                let options = self.object(body, &at)?;
+                let text = self.text(options, "query", &at)?;
+                let fields = self.fields(options, &at)?;
+                let all = self.operator(options.get("default_operator"), &at)? == MatchKind::All;
+                Some(super::simple::parse(&text, &fields, all))
+            }
             other => self.fail("dslUnknownQuery", path, format!("unknown query [{other}]")),
         }
+    }
+
+    fn list(&mut self, list: &[Value], path: &str, depth: usize) -> Option<Vec<Query>> {
+        let parsed: Vec<_> =
+            list.iter().enumerate().map(|(i, q)| self.query(q, &format!("{path}[{i}]"), depth + 1)).collect();
+        parsed.into_iter().collect()
     }
 
     fn text(&mut self, object: &Object, key: &str, path: &str) -> Option<String> {
@@ -345,13 +373,10 @@ impl Parser {
             };
             let at = join(path, key);
             match value {
-                Value::Array(list) => {
-                    for (i, clause) in list.iter().enumerate() {
-                        let parsed = self.query(clause, &format!("{at}[{i}]"), depth + 1);
-                        sound &= parsed.is_some();
-                        clauses.extend(parsed);
-                    }
-                }
+                Value::Array(list) => match self.list(list, &at, depth) {
+                    Some(parsed) => clauses.extend(parsed),
+                    None => sound = false,
+                },
                 single => {
                     let parsed = self.query(single, &at, depth + 1);
                     sound &= parsed.is_some();

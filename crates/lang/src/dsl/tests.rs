@@ -68,6 +68,23 @@ fn queries_hold_as_documented() {
         ),
         (json!({"query_string": {"query": "a:x AND n:5"}}), true),
         (json!({"query_string": {"query": "x root", "fields": ["a", "message"], "default_operator": "and"}}), true),
+        (json!({"dis_max": {"queries": [{"term": {"a": "q"}}, {"term": {"n": 5}}], "tie_breaker": 0.7}}), true),
+        (
+            json!({"boosting": {"positive": {"term": {"a": "x"}}, "negative": {"match_all": {}}, "negative_boost": 0.5}}),
+            true,
+        ),
+        (json!({"function_score": {"query": {"term": {"a": "q"}}}}), false),
+        (json!({"simple_query_string": {"query": "nobody | \"failed password\" + root"}}), true),
+        (json!({"simple_query_string": {"query": "passw*", "fields": ["message"]}}), true),
+        (json!({"simple_query_string": {"query": "failed + -root", "fields": ["message"]}}), false),
+        (json!({"simple_query_string": {"query": "failed nobody", "fields": ["message"]}}), true),
+        (
+            json!({"simple_query_string": {"query": "failed nobody", "fields": ["message"], "default_operator": "AND"}}),
+            false,
+        ),
+        (json!({"simple_query_string": {"query": "((\"x ) +| - *", "fields": ["message"]}}), false),
+        (json!({"simple_query_string": {"query": "*"}}), true),
+        (json!({"simple_query_string": {"query": ""}}), false),
     ] {
         assert_eq!(holds(query.clone()), expected, "{query}");
     }
