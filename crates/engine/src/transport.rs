@@ -1,53 +1,139 @@
-//! The ways to the outside, behind one egress guard.
+//! Calls to the outside: one front for HTTP and SSH, behind one egress guard.
 //!
-//! Invariants: nothing leaves except through the guard; an outcome says whether a byte may have left.
-//! Not here: what to send (`connector`), when (`core`).
+//! Invariants: an attempt ends as not sent (no byte of the call left), answered, or unknown; nothing here tries again; every address that is
+//! dialled was checked; no fault holds a secret.
+//! Not here: requests and answers as data (`connector`), when to call and what to do with an outcome (the executor).
 
 pub mod egress;
 pub mod http;
+pub mod ssh;
 
+#[cfg(test)]
+mod tests;
+
+use crate::transport::egress::Egress;
+use connector::{Answer, HttpResponse, Invocation, Prepared, Registry, Request, Scrubber, SshAnswer};
+use futures::future::BoxFuture;
 use std::sync::Arc;
-use stdx::{Duration, Time};
-use workflow::{Class, Fault};
+use std::time::Duration;
+use workflow::{Class, Fault, Outcome, Retry};
 
-/// Longest call whose step gives no deadline.
-pub const CALL_MAX: Duration = Duration::from_secs(120);
+/// Longest call where nothing says how long it may take.
+pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 
-/// How far one call may go.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Its class: what an answer that does not come means.
-    pub class: Class,
-    /// Give up at.
-    pub deadline: Time,
-    /// Answer bytes at most.
-    pub bytes_max: u64,
-}
+/// Asked just before the first byte of a call leaves; an error holds the call back.
+pub type Gate<'a> = &'a (dyn Fn() -> BoxFuture<'a, Result<(), Fault>> + Send + Sync);
 
-/// How a call ended without an answer.
-#[derive(Clone, Debug)]
-pub enum Failure {
-    /// No byte left.
+/// How an attempt ended.
+#[derive(Debug)]
+pub enum Sent<T> {
+    /// No byte of the call left.
     NotSent(Fault),
-    /// Bytes may have left.
+    /// A definite answer, usable or not.
+    Answered(Result<T, Fault>),
+    /// Bytes may have left and no answer came.
     Unknown(Fault),
-    /// A definite failure after an answer began.
-    Answered(Fault),
 }
 
-/// All transports of a node.
-#[derive(Clone)]
-pub struct Transport {
-    /// Who may be reached.
-    pub guard: Arc<egress::Guard>,
-    /// HTTP.
-    pub http: http::Client,
+/// What a call may take.
+#[derive(Clone, Copy)]
+pub struct Bounds<'a> {
+    /// Time for all of it.
+    pub timeout: Duration,
+    /// Bytes of the answer.
+    pub bytes_max: u64,
+    /// Last question before the first byte.
+    pub gate: Gate<'a>,
 }
 
-impl Transport {
-    /// Transports that may reach public addresses and the given `host:port` pairs.
-    pub fn new(allow: &[String]) -> Result<Self, String> {
-        let guard = Arc::new(egress::Guard::new(allow)?);
-        Ok(Self { http: http::Client::new(guard.clone())?, guard })
+impl std::fmt::Debug for Bounds<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Bounds({:?}, {} bytes)", self.timeout, self.bytes_max)
+    }
+}
+
+/// A gate that holds nothing back.
+pub fn open<'a>() -> BoxFuture<'a, Result<(), Fault>> {
+    Box::pin(std::future::ready(Ok(())))
+}
+
+/// All transports.
+#[derive(Clone, Debug)]
+pub struct Transports {
+    registry: Arc<Registry>,
+    egress: Arc<Egress>,
+    http: http::Http,
+}
+
+impl Transports {
+    /// Transports for the connector types of `registry`, which reach what `egress` allows.
+    pub fn new(registry: Arc<Registry>, egress: Egress) -> Self {
+        let egress = Arc::new(egress);
+        Self { registry, http: http::Http::new(Arc::clone(&egress)), egress }
+    }
+    /// The connector types.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+    /// Makes one attempt of a call, from its parameters to its output.
+    pub async fn call(&self, call: &Invocation<'_>, bounds: Bounds<'_>) -> Outcome {
+        let scrubber = call.instance.map(|i| Scrubber::new(&i.secrets)).unwrap_or_default();
+        let request = match self.registry.request(call) {
+            Ok(Prepared::Done(value)) => return Outcome::Answered(Ok(value.into())),
+            Ok(Prepared::Send(request)) => request,
+            Err(fault) => return Outcome::NotSent(fault_of(fault)),
+        };
+        let clean = |fault: Fault| Fault {
+            message: scrubber.text(&fault.message).into(),
+            details: scrubber.value(fault.details),
+            ..fault
+        };
+        match self.send(&request, bounds).await {
+            Sent::NotSent(fault) => Outcome::NotSent(clean(fault)),
+            Sent::Unknown(fault) => Outcome::Unknown(clean(fault)),
+            Sent::Answered(Err(fault)) => Outcome::Answered(Err(clean(fault))),
+            Sent::Answered(Ok(answer)) => {
+                let output = self.registry.response(call, answer);
+                Outcome::Answered(output.map(Into::into).map_err(fault_of))
+            }
+        }
+    }
+    /// Makes one attempt of a request.
+    pub async fn send(&self, request: &Request, bounds: Bounds<'_>) -> Sent<Answer> {
+        match request {
+            Request::Http(request) => map(self.http.send(request, bounds).await, |a: HttpResponse| Answer::Http(a)),
+            Request::Ssh(request) => map(ssh::send(&self.egress, request, bounds).await, |a: SshAnswer| Answer::Ssh(a)),
+        }
+    }
+}
+
+fn map<T, U>(sent: Sent<T>, f: impl FnOnce(T) -> U) -> Sent<U> {
+    match sent {
+        Sent::NotSent(fault) => Sent::NotSent(fault),
+        Sent::Unknown(fault) => Sent::Unknown(fault),
+        Sent::Answered(answer) => Sent::Answered(answer.map(f)),
+    }
+}
+
+/// A connector's fault as workflows see it.
+pub fn fault_of(fault: connector::Fault) -> Fault {
+    Fault {
+        kind: fault.kind.into(),
+        message: fault.message.into(),
+        details: fault.details,
+        retry: match fault.retry {
+            connector::Retry::Never => Retry::Never,
+            connector::Retry::Backoff => Retry::Backoff,
+            connector::Retry::After(ms) => Retry::After(ms),
+        },
+    }
+}
+
+/// A connector's class as workflows see it.
+pub const fn class_of(class: connector::Class) -> Class {
+    match class {
+        connector::Class::Read => Class::Read,
+        connector::Class::Write => Class::Write,
+        connector::Class::Destructive => Class::Destructive,
     }
 }

@@ -1,217 +1,335 @@
-//! HTTP calls to the outside: one client, the guard before every hop, caps on time and bytes.
+//! HTTP: one attempt of one request, redirects followed by hand.
 //!
-//! Invariants: `NotSent` means that no byte of the request left; redirects are followed by hand through the guard, never for destructive calls,
-//! and a method-preserving redirect only for reads; no proxy of the environment is used; a body larger than the cap is cut off and is an error.
-//! Not here: what the answer means (`connector`).
+//! Invariants: no proxy, no cookie, no retry below the engine; each hop is checked by the guard and each connection dials only addresses that
+//! were checked; a call that must not be sent twice uses a connection of its own and follows no redirect; another origin gets no credentials.
+//! Not here: what a status means (`connector`).
 
-use crate::transport::egress::{Guard, Refused};
-use crate::transport::{Failure, Limits};
+use super::egress::{Egress, Refused};
+use super::{Bounds, Sent};
 use connector::{HttpRequest, HttpResponse};
-use futures::StreamExt;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Method, Url};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::error::Error as _;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use stdx::Value;
-use workflow::{Class, Fault, Retry};
+use tokio::time::Instant;
+use workflow::{Fault, Retry};
 
 /// Longest wait for a connection.
-pub const CONNECT_MAX: Duration = Duration::from_secs(10);
-/// Pinned clients kept at most (one per host, port and addresses).
-const CLIENTS_MAX: usize = 256;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Clients kept, one for each scheme and port.
+const CLIENTS_MAX: usize = 64;
+/// Idle connections kept for one host.
+const IDLE_PER_HOST_MAX: usize = 64;
+/// How long a connection stays idle; shorter than servers usually allow, so that few requests meet a closing one.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Bytes of an answer's headers that are kept.
+const HEADER_BYTES_MAX: usize = 64 * 1024;
 
-type Pinned = (String, u16, Vec<SocketAddr>);
-
-/// The HTTP client.
-#[derive(Clone)]
-pub struct Client {
-    guard: Arc<Guard>,
-    clients: Arc<Mutex<BTreeMap<Pinned, reqwest::Client>>>,
+/// The HTTP transport.
+#[derive(Clone, Debug)]
+pub struct Http {
+    egress: Arc<Egress>,
+    clients: Arc<Mutex<BTreeMap<(bool, u16), Client>>>,
 }
 
-impl Client {
-    /// A client behind `guard`.
-    pub fn new(guard: Arc<Guard>) -> Result<Self, String> {
-        let client = Self { guard, clients: Arc::default() };
-        client.build(None).map_err(|e| e.to_string())?;
-        Ok(client)
+/// Resolves names for one port through the guard, so that what is checked is what is dialled.
+struct Guarded {
+    egress: Arc<Egress>,
+    port: u16,
+}
+
+impl Resolve for Guarded {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (egress, port) = (Arc::clone(&self.egress), self.port);
+        Box::pin(async move {
+            let found = egress.resolve(name.as_str(), port).await?;
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// One hop of a request.
+struct Hop {
+    method: Method,
+    url: Url,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Http {
+    /// Through `egress`.
+    pub fn new(egress: Arc<Egress>) -> Self {
+        // Another part of the process may have chosen the same before.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Self { egress, clients: Arc::default() }
     }
 
-    fn build(&self, pin: Option<&Pinned>) -> Result<reqwest::Client, reqwest::Error> {
-        let mut builder = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(CONNECT_MAX)
-            .pool_idle_timeout(Duration::from_secs(30))
-            .user_agent(concat!("watchfire/", env!("CARGO_PKG_VERSION")));
-        if let Some((host, _, addresses)) = pin {
-            builder = builder.resolve_to_addrs(host, addresses);
+    /// Makes one attempt.
+    pub async fn send(&self, request: &HttpRequest, bounds: Bounds<'_>) -> Sent<HttpResponse> {
+        let mut hop = match first_hop(request) {
+            Ok(hop) => hop,
+            Err(fault) => return Sent::NotSent(fault),
+        };
+        let timeout = request.timeout_ms.map_or(bounds.timeout, |ms| bounds.timeout.min(Duration::from_millis(ms)));
+        let deadline = Instant::now() + timeout;
+        let bytes_max = request.bytes_max.map_or(bounds.bytes_max, |max| bounds.bytes_max.min(max));
+        if let Err(fault) = self.check(&hop.url) {
+            return Sent::NotSent(fault);
         }
-        builder.build()
+        match tokio::time::timeout_at(deadline, (bounds.gate)()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(fault)) => return Sent::NotSent(fault),
+            Err(_) => return Sent::NotSent(timed_out(timeout)),
+        }
+        let mut redirects = 0;
+        loop {
+            let response = match self.exchange(&hop, request.no_resend, deadline).await {
+                Ok(response) => response,
+                // The first hop was answered by its redirect; what follows is the answer's fault.
+                Err(Failure::NotSent(fault)) if redirects > 0 => return Sent::Answered(Err(fault)),
+                Err(Failure::NotSent(fault)) => return Sent::NotSent(fault),
+                Err(Failure::Unknown(fault)) => return Sent::Unknown(fault),
+            };
+            let next =
+                if request.no_resend || redirects >= request.redirects_max { None } else { next_hop(&hop, &response) };
+            match next {
+                Some(next) => {
+                    if let Err(fault) = self.check(&next.url) {
+                        return Sent::Answered(Err(fault));
+                    }
+                    hop = next;
+                    redirects += 1;
+                }
+                None => return read(response, deadline, bytes_max, timeout).await,
+            }
+        }
     }
 
-    /// The client that dials just these addresses for this host.
-    fn pinned(&self, pin: Pinned) -> Result<reqwest::Client, String> {
+    /// Checks what the resolver never sees: the scheme, and addresses written into the URL.
+    fn check(&self, url: &Url) -> Result<(), Fault> {
+        let Some(port) = url.port_or_known_default().filter(|_| matches!(url.scheme(), "http" | "https")) else {
+            return Err(fault(format!("scheme `{}` is not allowed", url.scheme())));
+        };
+        let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        match host.parse::<IpAddr>() {
+            Ok(ip) => self.egress.filter(host, port, vec![(ip, port).into()]).map(|_| ()).map_err(|r| refusal(&r)),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn client(&self, url: &Url, fresh: Option<Duration>) -> Result<Client, Fault> {
+        let https = url.scheme() == "https";
+        let port = url.port_or_known_default().unwrap_or(0);
+        if let Some(connect_timeout) = fresh {
+            return build(&self.egress, https, port, connect_timeout, 0);
+        }
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(&pin) {
+        if let Some(client) = clients.get(&(https, port)) {
             return Ok(client.clone());
         }
+        let client = build(&self.egress, https, port, CONNECT_TIMEOUT, IDLE_PER_HOST_MAX)?;
         if clients.len() >= CLIENTS_MAX {
-            clients.clear();
+            clients.pop_first();
         }
-        let client = self.build(Some(&pin)).map_err(|e| e.to_string())?;
-        clients.insert(pin, client.clone());
+        clients.insert((https, port), client.clone());
         Ok(client)
     }
 
-    /// Sends a request and reads its whole answer.
-    pub async fn send(&self, request: HttpRequest, limits: &Limits) -> Result<HttpResponse, Failure> {
-        let mut left = limits.deadline.since(crate::clock::now()).std();
-        if let Some(ms) = request.timeout_ms {
-            left = left.min(Duration::from_millis(ms));
+    async fn exchange(&self, hop: &Hop, no_resend: bool, deadline: Instant) -> Result<reqwest::Response, Failure> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Failure::NotSent(timed_out(left)));
         }
-        match tokio::time::timeout(left, self.hops(request, limits)).await {
-            Ok(result) => result,
-            Err(_) => {
-                let fault = Fault::new("TimeoutError", "the request had no answer in time").retry(Retry::Backoff);
-                // A read may simply be asked again; for the others bytes may have left.
-                Err(if limits.class == Class::Read { Failure::Answered(fault) } else { Failure::Unknown(fault) })
-            }
+        // Half of what is left: then a connection that does not come about fails before the call as a whole does, and is known as not sent.
+        let fresh = no_resend.then(|| CONNECT_TIMEOUT.min(left / 2));
+        let client = self.client(&hop.url, fresh).map_err(Failure::NotSent)?;
+        let mut request = client.request(hop.method.clone(), hop.url.clone()).headers(hop.headers.clone());
+        if !hop.body.is_empty() {
+            request = request.body(hop.body.clone());
         }
-    }
-
-    async fn hops(&self, mut request: HttpRequest, limits: &Limits) -> Result<HttpResponse, Failure> {
-        let mut limits = limits.clone();
-        if let Some(bytes) = request.bytes_max {
-            limits.bytes_max = limits.bytes_max.min(bytes);
+        match tokio::time::timeout_at(deadline, request.send()).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(e)) => Err(failure(&e, &hop.url)),
+            Err(_) => Err(Failure::Unknown(timed_out(left))),
         }
-        for hop in 0.. {
-            let response = self.one(&request, &limits, hop > 0).await?;
-            let Some(location) = redirect(&response) else { return Ok(response) };
-            if limits.class == Class::Destructive || hop >= request.redirects_max {
-                return Ok(response);
-            }
-            let preserving = matches!(response.status, 307 | 308);
-            if preserving && (limits.class != Class::Read || request.no_resend) {
-                return Ok(response);
-            }
-            let base = reqwest::Url::parse(&request.url)
-                .map_err(|e| Failure::Answered(bad_url(&request.url, &e.to_string())))?;
-            let next = base.join(&location).map_err(|e| Failure::Answered(bad_url(&location, &e.to_string())))?;
-            if next.origin() != base.origin() {
-                let plain = ["accept", "accept-language", "content-type", "user-agent"];
-                // Whatever else was set may be a credential of the first host.
-                request.headers.retain(|(k, _)| plain.contains(&k.to_ascii_lowercase().as_str()));
-            }
-            if !preserving && request.method != "HEAD" {
-                request.method = "GET".into();
-                request.body.clear();
-                limits.class = Class::Read;
-            }
-            request.url = next.into();
-        }
-        unreachable!("the loop ends at the limit of redirects")
-    }
-
-    async fn one(&self, request: &HttpRequest, limits: &Limits, redirected: bool) -> Result<HttpResponse, Failure> {
-        let not_sent = |fault: Fault| if redirected { Failure::Answered(fault) } else { Failure::NotSent(fault) };
-        let url = reqwest::Url::parse(&request.url).map_err(|e| not_sent(bad_url(&request.url, &e.to_string())))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(not_sent(bad_url(&request.url, "only http and https are spoken")));
-        }
-        let host = url.host_str().ok_or_else(|| not_sent(bad_url(&request.url, "no host")))?.to_owned();
-        let port = url.port_or_known_default().unwrap_or(80);
-        let mut addresses = self.guard.resolve(&host, port).await.map_err(|e| {
-            not_sent(match &e {
-                Refused::Private { .. } => Fault::new("EgressRefused", e.to_string()),
-                Refused::Unresolved { .. } => Fault::new("ENOTFOUND", e.to_string()).retry(Retry::Backoff),
-            })
-        })?;
-        addresses.sort();
-        let client = self
-            .pinned((host.clone(), port, addresses))
-            .map_err(|e| not_sent(Fault::new("UnknownHttpRequestError", e)))?;
-        let method = reqwest::Method::from_bytes(request.method.as_bytes())
-            .map_err(|_| not_sent(Fault::new("Error", format!("`{}` is not an HTTP method", request.method))))?;
-        let mut headers = HeaderMap::new();
-        for (k, v) in &request.headers {
-            let name = HeaderName::from_bytes(k.as_bytes())
-                .map_err(|_| not_sent(Fault::new("Error", format!("`{k}` is not a header name"))))?;
-            let value = HeaderValue::from_str(v)
-                .map_err(|_| not_sent(Fault::new("Error", format!("the value of header `{k}` cannot be sent"))))?;
-            headers.append(name, value);
-        }
-        let mut builder = client.request(method, url).headers(headers);
-        if !request.body.is_empty() {
-            builder = builder.body(request.body.clone());
-        }
-        let response = builder.send().await.map_err(|e| {
-            if e.is_connect() {
-                let fault = Fault::new("ConnectionRefused", format!("Connection refused to {host}:{port}"))
-                    .retry(Retry::Backoff);
-                return not_sent(fault);
-            }
-            if e.is_builder() {
-                return not_sent(Fault::new("UnknownHttpRequestError", e.to_string()));
-            }
-            let fault =
-                Fault::new("UnknownHttpRequestError", format!("no answer from {host}:{port}: {}", e.without_url()))
-                    .retry(Retry::Backoff);
-            if limits.class == Class::Read { Failure::Answered(fault) } else { Failure::Unknown(fault) }
-        })?;
-        read(response, limits.bytes_max, limits.class).await
     }
 }
 
-/// Reads an answer up to the cap.
-async fn read(response: reqwest::Response, bytes_max: u64, class: Class) -> Result<HttpResponse, Failure> {
+enum Failure {
+    NotSent(Fault),
+    Unknown(Fault),
+}
+
+fn build(
+    egress: &Arc<Egress>,
+    https: bool,
+    port: u16,
+    connect_timeout: Duration,
+    idle: usize,
+) -> Result<Client, Fault> {
+    let mut builder = Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .user_agent(concat!("watchfire/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(connect_timeout)
+        .pool_max_idle_per_host(idle)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .tcp_nodelay(true)
+        .dns_resolver(Guarded { egress: Arc::clone(egress), port });
+    if !https {
+        // Plain HTTP needs no roots: a machine without certificates still reaches its neighbours.
+        builder = builder.tls_certs_only([]);
+    }
+    builder.build().map_err(|e| fault(format!("the HTTP client cannot start: {}", chain(&e))))
+}
+
+fn first_hop(request: &HttpRequest) -> Result<Hop, Fault> {
+    request.check().map_err(super::fault_of)?;
+    let url = Url::parse(&request.url).map_err(|_| Fault::new("UnknownHttpRequestError", "the URL is not valid"))?;
+    let method = Method::from_bytes(request.method.as_bytes())
+        .map_err(|_| Fault::new("UnknownHttpRequestError", format!("method `{}` is not valid", request.method)))?;
+    let mut headers = HeaderMap::new();
+    for (name, value) in &request.headers {
+        let wrong = || Fault::new("UnknownHttpRequestError", format!("header `{name}` is not valid"));
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong())?;
+        // These belong to the connection.
+        if matches!(name.as_str(), "host" | "content-length" | "transfer-encoding" | "connection" | "upgrade") {
+            continue;
+        }
+        headers.insert(name.clone(), HeaderValue::from_str(value).map_err(|_| wrong())?);
+    }
+    headers.entry("accept").or_insert(HeaderValue::from_static("application/json, text/plain, */*"));
+    Ok(Hop { method, url, headers, body: request.body.clone() })
+}
+
+/// Where a redirect leads, or nothing when the answer is none.
+fn next_hop(hop: &Hop, response: &reqwest::Response) -> Option<Hop> {
     let status = response.status().as_u16();
-    let mut headers = BTreeMap::new();
-    for (k, v) in response.headers() {
-        let text = String::from_utf8_lossy(v.as_bytes()).into_owned();
-        headers
-            .entry(k.as_str().to_owned())
-            .and_modify(|old: &mut String| *old = format!("{old}, {text}"))
-            .or_insert(text);
+    if !matches!(status, 301 | 302 | 303 | 307 | 308) {
+        return None;
     }
-    let announced = response.content_length();
-    let too_large = |actual: Option<u64>| {
-        let limit = i64::try_from(bytes_max).unwrap_or(i64::MAX);
-        Failure::Answered(
-            Fault::new("StepSizeLimitExceeded", format!("the response exceeds the limit of {bytes_max} bytes"))
-                .details(Value::object([
-                    ("limitBytes", Value::Int(limit)),
-                    ("contentLengthBytes", Value::from(actual)),
-                ])),
-        )
+    let location = response.headers().get("location")?.to_str().ok()?;
+    let url = hop.url.join(location).ok()?;
+    let becomes_get = match status {
+        303 => hop.method != Method::HEAD,
+        301 | 302 => hop.method == Method::POST,
+        _ => false,
     };
-    if announced.is_some_and(|n| n > bytes_max) {
-        return Err(too_large(announced));
+    let mut headers = hop.headers.clone();
+    if url.origin() != hop.url.origin() {
+        // Any header may carry a credential; another origin gets only what says nothing.
+        let kept = ["accept", "content-type", "idempotency-key"];
+        headers = headers
+            .into_iter()
+            .filter_map(|(n, v)| Some((n?, v)))
+            .filter(|(n, _)| kept.contains(&n.as_str()))
+            .collect();
     }
-    let mut body = bytes::BytesMut::new();
-    let mut stream = response.bytes_stream();
-    while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|e| {
-            let fault = Fault::new("UnknownHttpRequestError", format!("the answer broke off: {}", e.without_url()))
-                .retry(Retry::Backoff);
-            // The status was read: the other side has worked; for a destructive call the outcome stays unknown.
-            if class == Class::Destructive { Failure::Unknown(fault) } else { Failure::Answered(fault) }
-        })?;
-        if body.len() as u64 + chunk.len() as u64 > bytes_max {
-            return Err(too_large(None));
+    let (method, body) = if becomes_get { (Method::GET, Vec::new()) } else { (hop.method.clone(), hop.body.clone()) };
+    if becomes_get {
+        headers.remove("content-type");
+    }
+    Some(Hop { method, url, headers, body })
+}
+
+async fn read(
+    mut response: reqwest::Response,
+    deadline: Instant,
+    bytes_max: u64,
+    timeout: Duration,
+) -> Sent<HttpResponse> {
+    let status = response.status().as_u16();
+    let mut headers = Vec::new();
+    let mut header_bytes = 0;
+    for (name, value) in response.headers() {
+        header_bytes += name.as_str().len() + value.len();
+        if header_bytes > HEADER_BYTES_MAX {
+            break;
         }
-        body.extend_from_slice(&chunk);
+        headers.push((name.as_str().to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
     }
-    Ok(HttpResponse { status, headers: headers.into_iter().collect(), body: body.to_vec() })
+    let declared = response.content_length();
+    if let Some(declared) = declared.filter(|n| *n > bytes_max) {
+        return Sent::Answered(Err(too_large(bytes_max, ("contentLengthBytes", declared))));
+    }
+    let mut body: Vec<u8> = Vec::new();
+    loop {
+        match tokio::time::timeout_at(deadline, response.chunk()).await {
+            Ok(Ok(Some(chunk))) => {
+                if body.len() as u64 + chunk.len() as u64 > bytes_max {
+                    let seen = body.len() as u64 + chunk.len() as u64;
+                    return Sent::Answered(Err(too_large(bytes_max, ("actualBytes", seen))));
+                }
+                body.extend_from_slice(&chunk);
+            }
+            Ok(Ok(None)) => return Sent::Answered(Ok(HttpResponse { status, headers, body })),
+            Ok(Err(e)) => {
+                let of = declared.map_or(String::new(), |n| format!(" of {n}"));
+                let message = format!("the answer was cut off after {}{of} bytes: {}", body.len(), chain(&e));
+                let details = Value::object([("status", Value::from(i64::from(status)))]);
+                return Sent::Unknown(fault(message).details(details).retry(Retry::Backoff));
+            }
+            Err(_) => return Sent::Unknown(timed_out(timeout)),
+        }
+    }
 }
 
-fn redirect(response: &HttpResponse) -> Option<String> {
-    matches!(response.status, 301 | 302 | 303 | 307 | 308)
-        .then(|| response.header(LOCATION.as_str()).map(ToOwned::to_owned))
-        .flatten()
+fn too_large(limit: u64, (what, bytes): (&str, u64)) -> Fault {
+    let suggested = bytes.checked_next_power_of_two().unwrap_or(bytes);
+    let details = Value::object([
+        ("limitBytes", Value::from(limit)),
+        (what, Value::from(bytes)),
+        ("suggestedLimitBytes", Value::from(suggested)),
+    ]);
+    Fault::new("StepSizeLimitExceeded", format!("the answer has more than {limit} bytes")).details(details)
 }
 
-fn bad_url(url: &str, why: &str) -> Fault {
-    Fault::new("Error", format!("`{url}` is not a URL that can be called: {why}"))
+fn fault(message: String) -> Fault {
+    Fault::new("ConnectorExecutionError", message)
+}
+fn refusal(refused: &Refused) -> Fault {
+    Fault::new("EgressRefused", format!("{refused}"))
+        .details(Value::object([("place", Value::from(refused.place.as_str()))]))
+}
+fn timed_out(timeout: Duration) -> Fault {
+    Fault::new("TimeoutError", format!("no answer within {} ms", timeout.as_millis())).retry(Retry::Backoff)
+}
+
+/// What a failed exchange means: whether a byte may have left, and in which words.
+fn failure(e: &reqwest::Error, url: &Url) -> Failure {
+    let mut cause = e.source();
+    while let Some(at) = cause {
+        if let Some(refused) = at.downcast_ref::<Refused>() {
+            return Failure::NotSent(refusal(refused));
+        }
+        cause = at.source();
+    }
+    let origin = url.origin().ascii_serialization();
+    if e.is_builder() || e.is_request() && e.is_connect() || e.is_connect() {
+        let text = chain(e);
+        let kind = if text.contains("refused") { "ConnectionRefused" } else { "ConnectorExecutionError" };
+        let message = if kind == "ConnectionRefused" {
+            format!("Connection refused to {origin}")
+        } else {
+            format!("no connection to {origin}: {text}")
+        };
+        return Failure::NotSent(Fault::new(kind, message).retry(Retry::Backoff));
+    }
+    Failure::Unknown(fault(format!("no answer from {origin}: {}", chain(e))).retry(Retry::Backoff))
+}
+
+/// The innermost words of an error, without the address it was about.
+fn chain(e: &reqwest::Error) -> String {
+    let mut at: &dyn std::error::Error = e;
+    while let Some(source) = at.source() {
+        at = source;
+    }
+    if std::ptr::addr_eq(at, e) { "unusable answer".into() } else { at.to_string() }
 }

@@ -1,0 +1,350 @@
+//! The detector: follows the event log, matches rules, raises alerts, starts workflows, all in one commit with its position.
+//!
+//! Invariants: alerts and position move together, so a crash matches again and finds the same ids; a panic in a rule is that rule's
+//! error; at most `ALERTS_MAX` alerts or `BYTES_MAX` per commit, ending at an event.
+//! Not here: matching (`rule`), the log (`index`), what an alert starts (`actions`).
+//! Source: `design/engine.md` §5, §6; `reference/detection.md` §1–2.
+
+use crate::actions;
+use crate::clock;
+use crate::handle::Shared;
+use event::Event;
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use stdx::{Id, Time, Value};
+use store::{Commit, Guard, LogPosition, Noun};
+use triage::Actor;
+use triage::command::{Command, Request};
+
+/// Alerts in one commit at most.
+const ALERTS_MAX: usize = 256;
+/// Bytes of alert documents in one commit at most.
+const BYTES_MAX: usize = 1024 * 1024;
+/// Frames read at once.
+const FRAMES_MAX: usize = 256;
+/// Bytes of frames read at once.
+const READ_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Stored events that a new or enabled rule looks at in one pass.
+const BACKFILL_PAGE: usize = 500;
+/// Stored events that a new or enabled rule looks at in all.
+const BACKFILL_MAX: usize = 100_000;
+/// `kibana.version` of alerts.
+const PRODUCT_VERSION: &str = "9.4.0";
+/// Name of this follower.
+const FOLLOWER: &str = "detector";
+/// Pause after a failure.
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
+
+/// Rules as loaded from the store, compiled.
+struct Rules {
+    dispatcher: rule::Dispatcher,
+    rules: Vec<Arc<LoadedRule>>,
+}
+
+/// One enabled rule.
+pub(crate) struct LoadedRule {
+    pub id: Id,
+    pub rule: Arc<rule::Rule>,
+    pub updated_by: Arc<str>,
+}
+
+/// The detector of one space.
+pub(crate) struct Detector {
+    shared: Arc<Shared>,
+    space: Arc<str>,
+    index: Arc<str>,
+    rules: Rules,
+    position: LogPosition,
+    /// What the store holds of the position.
+    stood: LogPosition,
+    budgets: HashMap<Id, Budget>,
+    hits: Vec<rule::RuleIdx>,
+}
+
+/// Alerts a rule may still raise in its interval.
+struct Budget {
+    window: Time,
+    left: u64,
+}
+
+impl Detector {
+    /// Loads rules and position.
+    pub fn open(shared: Arc<Shared>, space: Arc<str>) -> Result<Self, store::Error> {
+        let rules = load(&shared, &space)?;
+        let lineage: Arc<str> = shared.index.end().lineage.to_string().into();
+        let stood = shared.store.read(|r| r.follower_get(FOLLOWER))?;
+        // A log of another lineage begins anew; the position that stands is the guard of the first commit.
+        let position = if stood.lineage == lineage { stood.clone() } else { LogPosition { lineage, number: 0 } };
+        let index = rule::alert::index(&space).into();
+        Ok(Self { shared, space, index, rules, position, stood, budgets: HashMap::new(), hits: Vec::new() })
+    }
+
+    /// Runs until the engine closes.
+    pub fn run(mut self) {
+        while !self.shared.closing.load(Ordering::SeqCst) {
+            match self.pass() {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.shared.index.wait_beyond(self.position.number, std::time::Duration::from_secs(1));
+                }
+                Err(error) => {
+                    tracing::warn!(error, "the detector stands still; tried again");
+                    std::thread::sleep(PAUSE);
+                }
+            }
+        }
+    }
+
+    /// Works off the next frames; false when there are none.
+    fn pass(&mut self) -> Result<bool, String> {
+        let frames =
+            self.shared.index.read_from(self.position.number, FRAMES_MAX, READ_BYTES_MAX).map_err(|e| e.to_string())?;
+        if frames.is_empty() {
+            self.shared.figures.detector_lag.store(0, Ordering::Relaxed);
+            return Ok(false);
+        }
+        let mut batch = Batch::default();
+        for frame in &frames {
+            if matches!(frame.kind, index::Kind::Rules { .. }) {
+                self.commit(&mut batch, frame.number - 1)?;
+                self.reload(frame.number)?;
+                self.commit(&mut batch, frame.number)?;
+                continue;
+            }
+            for doc in frame.for_rules() {
+                self.shared.figures.events_seen.fetch_add(1, Ordering::Relaxed);
+                self.event(&doc.event, &frame.provenance, &mut batch);
+                if batch.full() {
+                    // Within a frame the position stays before it: what was raised already is found again by its id.
+                    self.commit(&mut batch, frame.number - 1)?;
+                }
+            }
+            batch.reached = frame.number;
+        }
+        let reached = batch.reached;
+        if reached > self.position.number {
+            self.commit(&mut batch, reached)?;
+        }
+        let lag = self.shared.index.end().number.saturating_sub(self.position.number);
+        self.shared.figures.detector_lag.store(i64::try_from(lag).unwrap_or(i64::MAX), Ordering::Relaxed);
+        Ok(true)
+    }
+
+    fn event(&mut self, event: &Event, from: &index::Provenance, batch: &mut Batch) {
+        if event.check().is_err() {
+            self.shared.figures.events_unreadable.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let (mut hits, mut panicked) = (std::mem::take(&mut self.hits), Vec::new());
+        self.rules.dispatcher.matches_caught(event, &mut hits, &mut panicked);
+        for n in panicked {
+            let rule = &self.rules.rules[n as usize].id;
+            tracing::error!(%rule, "the rule failed inside on an event; this is a bug of the product");
+        }
+        for n in &hits {
+            let loaded = self.rules.rules[*n as usize].clone();
+            self.raise(&loaded, event, from, batch);
+        }
+        self.hits = hits;
+    }
+
+    fn raise(&mut self, loaded: &Arc<LoadedRule>, event: &Event, from: &index::Provenance, batch: &mut Batch) {
+        let now = clock::now();
+        if !self.budget(loaded, event.meta.arrival) {
+            self.shared.figures.alerts_over_budget.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let run = rule::alert::Run { uuid: clock::new_id(), timestamp: now, manual: false };
+        let cx = rule::alert::Context {
+            now,
+            run: &run,
+            space: &self.space,
+            version: PRODUCT_VERSION,
+            base_url: Some(&self.shared.programs.env.kibana_url),
+        };
+        let build = || rule::alert::build(&loaded.rule, event, &cx);
+        let Ok(Some(alert)) = catch_unwind(AssertUnwindSafe(build)) else { return };
+        batch.bytes += event.raw.len() + 2048;
+        batch.arrival = Some(event.meta.arrival);
+        let raised = batch.commit.commands.len();
+        batch.commit.commands.push(Request {
+            space: self.space.clone(),
+            by: Actor::system(),
+            key: None,
+            command: Command::AlertRaise {
+                id: alert.id.clone(),
+                index: self.index.clone(),
+                document: alert.document.clone(),
+            },
+        });
+        let cause = actions::Cause {
+            space: &self.space,
+            index: &self.index,
+            now,
+            arrival: event.meta.arrival,
+            depth: from.depth,
+            visited: &from.visited,
+        };
+        actions::plan(&self.shared, loaded, &alert, &cause, raised, &mut batch.commit);
+    }
+
+    /// Takes one from the rule's budget of `max_signals` per interval, by arrival time.
+    fn budget(&mut self, loaded: &LoadedRule, arrival: Time) -> bool {
+        let interval = loaded.rule.interval.0.max(1_000_000);
+        let budget = self.budgets.entry(loaded.id.clone()).or_insert(Budget { window: Time(i64::MIN), left: 0 });
+        if budget.window == Time(i64::MIN) || arrival.0 - budget.window.0 >= interval {
+            *budget = Budget { window: arrival, left: u64::from(loaded.rule.max_signals) };
+        }
+        if budget.left == 0 {
+            return false;
+        }
+        budget.left -= 1;
+        true
+    }
+
+    /// Commits what was raised, with the position.
+    fn commit(&mut self, batch: &mut Batch, number: u64) -> Result<(), String> {
+        let mut commit = std::mem::take(&mut batch.commit);
+        batch.bytes = 0;
+        if commit.commands.is_empty() && number == self.position.number {
+            return Ok(());
+        }
+        let raised = commit.commands.len() as u64;
+        commit.now = clock::now();
+        commit.independent = true;
+        commit.guards.push(Guard::Follower { id: FOLLOWER.into(), from: self.stood.clone() });
+        let next = LogPosition { lineage: self.position.lineage.clone(), number };
+        commit.position = Some((FOLLOWER.into(), next.clone()));
+        let committed = self.shared.store.commit_blocking(commit).map_err(|e| e.to_string())?;
+        self.position = next.clone();
+        self.stood = next;
+        self.shared.publish(&committed);
+        self.shared.index.release(FOLLOWER, number);
+        self.shared.figures.alerts_raised.fetch_add(raised, Ordering::Relaxed);
+        if let Some(arrival) = batch.arrival.take() {
+            let late = u64::try_from(clock::now().since(arrival).0).unwrap_or(0);
+            self.shared.figures.alert_latency_us.store(late, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// New generation of rules from frame `number` on; rules that are new or newly enabled look at stored events first.
+    fn reload(&mut self, number: u64) -> Result<(), String> {
+        let before: std::collections::HashSet<Id> = self.rules.rules.iter().map(|r| r.id.clone()).collect();
+        self.rules = load(&self.shared, &self.space).map_err(|e| e.to_string())?;
+        let fresh: Vec<usize> =
+            (0..self.rules.rules.len()).filter(|n| !before.contains(&self.rules.rules[*n].id)).collect();
+        for n in fresh {
+            let loaded = self.rules.rules[n].clone();
+            if let Err(error) = self.backfill(&loaded, n, number) {
+                tracing::warn!(rule = %loaded.id, error, "stored events could not be looked at for a new rule");
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a rule once over stored events of its `[from, now]` below frame `number`.
+    fn backfill(&mut self, loaded: &Arc<LoadedRule>, n: usize, number: u64) -> Result<(), String> {
+        let now = clock::now();
+        let from = now - loaded.rule.lookback;
+        let below = index::seq_of(number, 0);
+        let patterns = loaded.rule.index.join(",");
+        let mut after: Option<Vec<Value>> = None;
+        let mut seen = 0;
+        loop {
+            let request = index::SearchRequest {
+                indices: patterns.clone(),
+                query: range(from, now),
+                sort: vec![index::SortBy::seq()],
+                size: BACKFILL_PAGE,
+                search_after: after.take(),
+                track_total: Some(0),
+                ..index::SearchRequest::default()
+            };
+            let page = match self.shared.index.search(&request) {
+                Ok(response) => response.hits,
+                Err(index::Error::NoSuchIndex(_)) => return Ok(()),
+                Err(error) => return Err(error.to_string()),
+            };
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(last.sort.clone());
+            let (full, end) = (page.len() == BACKFILL_PAGE, last.seq_no >= below);
+            let mut batch = Batch::default();
+            for hit in page.iter().filter(|h| h.seq_no < below) {
+                let meta = event::Meta {
+                    index: hit.index.clone(),
+                    id: hit.id.clone(),
+                    version: hit.version,
+                    seq: hit.seq_no,
+                    arrival: now,
+                };
+                let event = Event::new(meta, hit.raw.clone());
+                let compiled = self.rules.dispatcher.rule(u32::try_from(n).unwrap_or(u32::MAX)).clone();
+                let matched = catch_unwind(AssertUnwindSafe(|| {
+                    compiled.indices.matches(&hit.index) && compiled.predicate.matches(&event)
+                }));
+                if matched.unwrap_or(false) {
+                    self.raise(loaded, &event, &index::Provenance::default(), &mut batch);
+                }
+                if batch.full() {
+                    self.commit(&mut batch, self.position.number)?;
+                }
+            }
+            self.commit(&mut batch, self.position.number)?;
+            seen += page.len();
+            if seen >= BACKFILL_MAX || !full || end {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Documents whose `@timestamp` lies in `[from, to]`.
+fn range(from: Time, to: Time) -> lang::dsl::Query {
+    let text = format!(r#"{{"range":{{"@timestamp":{{"gte":"{}","lte":"{}"}}}}}}"#, from.iso(), to.iso());
+    stdx::json::parse(&text).ok().and_then(|v| lang::dsl::parse_value(&v).ok()).unwrap_or(lang::dsl::Query::MatchAll)
+}
+
+/// What the next commit will hold.
+#[derive(Default)]
+struct Batch {
+    commit: Commit,
+    bytes: usize,
+    reached: u64,
+    arrival: Option<Time>,
+}
+
+impl Batch {
+    fn full(&self) -> bool {
+        self.commit.commands.len() >= ALERTS_MAX || self.bytes >= BYTES_MAX
+    }
+}
+
+/// Loads and compiles the enabled rules of a space.
+fn load(shared: &Arc<Shared>, space: &Arc<str>) -> Result<Rules, store::Error> {
+    let (mut rules, mut compiled_rules) = (Vec::new(), Vec::new());
+    for (id, record) in shared.store.read(|r| r.record_list(Noun::Rule, space))? {
+        if record.body.get("enabled").and_then(Value::as_bool) != Some(true) {
+            continue;
+        }
+        let (loaded, mut diagnostics) = rule::rule::load(&record.body, rule::rule::Origin::Stored);
+        let loaded = loaded.map(Arc::new);
+        let compiled = loaded.as_ref().and_then(|rule| {
+            let (compiled, more) = rule::compile::compile(rule);
+            diagnostics.extend(more);
+            compiled
+        });
+        let (Some(rule), Some(one)) = (loaded, compiled) else {
+            let why = diagnostics.iter().find(|d| d.is_error()).map(|d| d.message.clone()).unwrap_or_default();
+            tracing::warn!(rule = %id, why, "an enabled rule does not run");
+            continue;
+        };
+        let updated_by = record.body.get("updated_by").and_then(Value::as_str).unwrap_or("elastic").into();
+        compiled_rules.push(Arc::new(one));
+        rules.push(Arc::new(LoadedRule { id, rule, updated_by }));
+    }
+    shared.figures.rules_enabled.store(rules.len() as u64, Ordering::Relaxed);
+    Ok(Rules { dispatcher: rule::Dispatcher::new(compiled_rules), rules })
+}

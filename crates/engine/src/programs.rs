@@ -1,0 +1,168 @@
+//! Compiled workflow versions and the catalogue of each space, cached.
+//!
+//! Invariants: a stored version compiles once and is shared; the catalogue holds no secrets; a change of a connector drops the space's catalogue.
+//! Not here: compiling (`workflow`), operations of connectors (`connector`).
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use stdx::{Id, Value};
+use store::{Noun, Store};
+use workflow::{Call, Catalogue, ConnectorView, Env, Fault, OperationMeta, Program};
+
+/// Compiled programs kept at most; beyond it the cache is emptied (runs keep theirs).
+pub const PROGRAMS_MAX: usize = 2_000;
+
+/// Caches shared by core and API.
+#[derive(Clone)]
+pub struct Programs {
+    /// Operations of all connectors and of the product itself, by step type.
+    operations: Arc<Vec<OperationMeta>>,
+    registry: Arc<connector::Registry>,
+    cache: Arc<Mutex<Cache>>,
+    /// What templates may know of the server.
+    pub env: Env,
+}
+
+#[derive(Default)]
+struct Cache {
+    programs: HashMap<(Arc<str>, Id, u64), Arc<Program>>,
+    catalogues: HashMap<Arc<str>, Arc<Catalogue>>,
+}
+
+impl Programs {
+    /// Empty caches over the given connector types.
+    pub fn new(registry: connector::Registry, env: Env) -> Self {
+        Self { operations: Arc::new(operations(&registry)), registry: Arc::new(registry), cache: Arc::default(), env }
+    }
+
+    fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The program of a workflow's version.
+    ///
+    /// - errors: `NotFound` when there is no such version, `InvalidWorkflow` when it has no valid definition.
+    pub fn get(&self, store: &Store, space: &Arc<str>, workflow: &Id, version: u64) -> Result<Arc<Program>, Fault> {
+        let key = (space.clone(), workflow.clone(), version);
+        if let Some(program) = self.cache().programs.get(&key) {
+            return Ok(program.clone());
+        }
+        let record = store
+            .read(|r| r.record_version(Noun::Workflow, space, workflow, version))
+            .map_err(|e| Fault::new("StoreUnavailable", e.to_string()))?
+            .ok_or_else(|| Fault::new("NotFound", format!("workflow `{workflow}` version {version} not found")))?;
+        let yaml = record.body.get("yaml").and_then(Value::as_str).unwrap_or_default();
+        let catalogue = self.catalogue(store, space);
+        let (program, diagnostics) = Program::load(yaml, &catalogue);
+        let program = program.ok_or_else(|| {
+            let why = diagnostics.iter().find(|d| d.is_error()).map_or_else(String::new, |d| d.message.clone());
+            Fault::new("InvalidWorkflow", format!("workflow `{workflow}` is not valid: {why}"))
+        })?;
+        let program = Arc::new(program);
+        let mut cache = self.cache();
+        if cache.programs.len() >= PROGRAMS_MAX {
+            cache.programs.clear();
+        }
+        cache.programs.insert(key, program.clone());
+        Ok(program)
+    }
+
+    /// The catalogue of a space: all operations, and the stored connectors without their secrets.
+    pub fn catalogue(&self, store: &Store, space: &Arc<str>) -> Arc<Catalogue> {
+        if let Some(catalogue) = self.cache().catalogues.get(space) {
+            return catalogue.clone();
+        }
+        let mut catalogue = Catalogue::default();
+        for operation in self.operations.iter() {
+            catalogue.operations.insert(operation.name.clone(), operation.clone());
+        }
+        match store.read(|r| r.record_list(Noun::Connector, space)) {
+            Ok(records) => {
+                for (id, record) in records {
+                    let view = self.connector_view(&id, &record.body);
+                    catalogue.connectors.insert(view.id.clone(), view);
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "connectors could not be read");
+                return Arc::new(catalogue);
+            }
+        }
+        let catalogue = Arc::new(catalogue);
+        self.cache().catalogues.insert(space.clone(), catalogue.clone());
+        catalogue
+    }
+
+    /// What `decide` may know of a stored connector.
+    fn connector_view(&self, id: &Id, body: &Value) -> ConnectorView {
+        let text = |key: &str| body.get(key).and_then(Value::as_str).unwrap_or_default();
+        let kind: Arc<str> = text("connector_type_id").into();
+        let config = body.get("config").cloned().unwrap_or_default();
+        let secrets = body.get("secret_names").and_then(Value::as_array).unwrap_or_default();
+        ConnectorView {
+            id: id.0.clone(),
+            name: text("name").into(),
+            // A type that is gone has no target: whatever was frozen for it differs, so nothing runs.
+            target: self.registry.target(&kind, &config).unwrap_or_default(),
+            kind,
+            secrets: secrets.iter().filter_map(Value::as_str).map(Arc::from).collect(),
+        }
+    }
+
+    /// The connector types.
+    pub const fn registry(&self) -> &Arc<connector::Registry> {
+        &self.registry
+    }
+
+    /// Drops what depends on the space's connectors.
+    pub fn reload_space(&self, space: &Arc<str>) {
+        self.cache().catalogues.remove(space);
+    }
+
+    /// Why a destructive call must be held back, from the rows of halt and never-touch.
+    pub fn held(&self, store: &Store, space: &Arc<str>, call: &Call) -> Option<Arc<str>> {
+        match store.read(|r| hold_reason(r, space, call)) {
+            Ok(reason) => reason,
+            Err(error) => Some(format!("the rows of halt and never-touch could not be read: {error}").into()),
+        }
+    }
+}
+
+/// Why a call must be held: a halt, or a never-touch row that names its host or account.
+fn hold_reason(r: &store::Reader, space: &str, call: &Call) -> Result<Option<Arc<str>>, store::Error> {
+    if let Some(reason) = r.halt_get(space)? {
+        return Ok(Some(format!("effects are halted: {reason}").into()));
+    }
+    for (kind, value, reason) in r.never_touch_list(space)? {
+        let named = call
+            .target
+            .get(&kind)
+            .and_then(Value::as_str)
+            .or_else(|| call.params.value().and_then(|p| p.get(&kind)).and_then(Value::as_str));
+        if named == Some(value.as_str()) {
+            let why = reason.map(|r| format!(": {r}")).unwrap_or_default();
+            return Ok(Some(format!("`{value}` is on the never-touch list{why}").into()));
+        }
+    }
+    Ok(None)
+}
+
+/// All operations that leave the state machine: those of connector types, and our own API in process.
+pub fn operations(registry: &connector::Registry) -> Vec<OperationMeta> {
+    let mut all = Vec::new();
+    for kind in registry.types() {
+        for operation in kind.operations.values().filter(|o| !o.hidden) {
+            all.push(OperationMeta {
+                name: operation.name.clone(),
+                title: operation.title.clone(),
+                group: kind.group.clone(),
+                class: crate::transport::class_of(operation.class),
+                schema: operation.schema.clone(),
+                output: operation.output.clone(),
+                connector: (operation.need == connector::Need::Required).then(|| kind.id.clone()),
+                deliver_within_s: operation.deliver_within_s,
+            });
+        }
+    }
+    all
+}
