@@ -6,9 +6,11 @@
 //! Source: `design.md` (*Authentication*), `reference/kibana-apis.md` §1.4.
 
 pub mod principal;
+pub mod seed;
 pub mod throttle;
 
 pub use principal::{Principal, Via};
+pub use seed::seed;
 
 use crate::error::{ApiError, ErrorCode, Result};
 use crate::records::Records;

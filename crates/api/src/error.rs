@@ -182,6 +182,7 @@ impl From<Refusal> for ApiError {
             RefusalKind::Forbidden => ErrorCode::Forbidden,
             RefusalKind::NotFound => ErrorCode::NotFound,
             RefusalKind::Conflict => ErrorCode::Conflict,
+            RefusalKind::Unchanged => ErrorCode::NotAcceptable,
         };
         Self::new(code, refusal.message)
     }

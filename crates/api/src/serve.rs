@@ -16,6 +16,7 @@ use axum::body::Body;
 use axum::extract::{RawPathParams, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header};
 use axum::routing::{MethodFilter, MethodRouter, on};
+use engine::own::{OwnApi, OwnRequest, OwnResponse, OwnRouter};
 use futures::FutureExt;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -318,26 +319,81 @@ async fn unknown_elasticsearch(state: &State, request: Request) -> Response<Body
 #[derive(Clone)]
 pub struct InProcess {
     kibana: Router,
+    elasticsearch: Router,
     state: State,
 }
 
+/// The routers as a service for runs.
+pub const fn in_process(state: State, kibana: Router, elasticsearch: Router) -> InProcess {
+    InProcess { kibana, elasticsearch, state }
+}
+
+/// Bytes of an answer that a run gets; the step's own limit is below it.
+const OWN_RESPONSE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 impl InProcess {
-    /// Calls the router on behalf of `user`, as the step of a run.
+    /// Calls a router on behalf of the run's principal, as the step of the run.
     ///
-    /// - errors: 401 as a response when the user is gone or disabled.
-    pub async fn call(&self, user: &str, execution: stdx::Id, step: Arc<str>, mut request: Request) -> Response<Body> {
-        let account = self.state.records.account(user);
-        match account {
-            Ok(account) => {
-                request.extensions_mut().insert(account.principal(Via::Run { execution, step }));
-                self.kibana.clone().oneshot(request).await.unwrap_or_else(|never| match never {})
-            }
-            Err(error) => respond(error_reply(&error, Shape::Platform), Shape::Platform, &self.state.name, None),
+    /// - returns: 401 when the principal is gone or disabled; every other error as the route gives it.
+    pub async fn call(&self, asked: OwnRequest) -> OwnResponse {
+        let (api, shape) = match asked.api {
+            OwnApi::Kibana => (&self.kibana, Shape::Platform),
+            OwnApi::Elasticsearch => (&self.elasticsearch, Shape::Elasticsearch),
+        };
+        let refused = |error: &ApiError| OwnResponse {
+            status: error.code.status().as_u16(),
+            body: error.body(shape).to_string(),
+        };
+        let principal = match self.state.records.account(&asked.principal) {
+            Ok(account) => account
+                .principal(Via::Run { execution: asked.execution.0.as_ref().into(), step: asked.execution.1.clone() }),
+            Err(error) => return refused(&error),
+        };
+        let request = match own_request(asked, principal) {
+            Ok(request) => request,
+            Err(error) => return refused(&error),
+        };
+        let response = api.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
+        let status = response.status().as_u16();
+        match axum::body::to_bytes(response.into_body(), OWN_RESPONSE_BYTES_MAX).await {
+            Ok(bytes) => OwnResponse { status, body: String::from_utf8_lossy(&bytes).into_owned() },
+            Err(error) => refused(&ApiError::internal(error)),
         }
     }
 }
 
-/// The service that `kibana.request` of workflows calls.
-pub fn in_process(state: State) -> InProcess {
-    InProcess { kibana: kibana_router(state.clone()), state }
+/// The request with the principal as an extension; what a workflow writes into headers cannot replace it.
+fn own_request(asked: OwnRequest, principal: Principal) -> Result<Request> {
+    let wrong = |what: &str| ApiError::invalid(format!("the request has a {what} that cannot be sent"));
+    let mut builder = Request::builder().method(&*asked.method).uri(&asked.path);
+    for (name, value) in &asked.headers {
+        let own = [
+            "authorization",
+            "cookie",
+            "host",
+            "content-length",
+            "idempotency-key",
+            "accept-encoding",
+            "transfer-encoding",
+        ];
+        if !own.contains(&name.to_ascii_lowercase().as_str()) {
+            builder = builder.header(name, value);
+        }
+    }
+    builder = builder.header("idempotency-key", &asked.key);
+    if asked.body.is_some() && !asked.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case("content-type")) {
+        builder = builder.header(header::CONTENT_TYPE, "application/json");
+    }
+    let mut request = builder.body(Body::from(asked.body.unwrap_or_default())).map_err(|_| wrong("path or header"))?;
+    request.extensions_mut().insert(principal);
+    Ok(request)
+}
+
+/// The service that the engine calls for `kibana.request` and `elasticsearch.*`.
+pub fn own_router(state: &State, kibana: Router, elasticsearch: Router) -> OwnRouter {
+    let service = in_process(state.clone(), kibana, elasticsearch);
+    Arc::new(move |asked| {
+        let service = service.clone();
+        Box::pin(async move { service.call(asked).await })
+    })
 }

@@ -3,8 +3,13 @@
 //! Not here: anything that decides; the handles are the engine's.
 
 use crate::auth::Auth;
+use crate::error::Result;
+use crate::http::Ctx;
 use crate::records::Records;
+use crate::routes::queue::Undo;
+use crate::routes::stream::Streams;
 use std::sync::Arc;
+use store::Reader;
 
 /// Settings of the API.
 #[derive(Clone, Debug)]
@@ -33,16 +38,45 @@ pub struct Inner {
     pub name: Arc<str>,
     /// Settings.
     pub config: Config,
+    /// The running engine.
+    pub engine: engine::Handle,
     /// Credentials.
     pub auth: Auth,
     /// Documents.
     pub records: Records,
+    /// Decisions that can be taken back.
+    pub undo: Undo,
+    /// Streams that are open.
+    pub streams: Streams,
+    es_router: std::sync::OnceLock<axum::Router>,
 }
 
 impl State {
-    /// The state of a server.
-    pub fn new(config: Config) -> Self {
-        Self(Arc::new(Inner { name: config.name.clone(), config, auth: Auth::default(), records: Records::default() }))
+    /// The state of a server over a running engine.
+    pub fn new(config: Config, engine: engine::Handle) -> Self {
+        let records = Records::new(engine.store().clone());
+        Self(Arc::new(Inner {
+            name: config.name.clone(),
+            config,
+            auth: Auth::default(),
+            records,
+            undo: Undo::default(),
+            streams: Streams::default(),
+            es_router: std::sync::OnceLock::new(),
+            engine,
+        }))
+    }
+    /// The event store.
+    pub fn index(&self) -> &Arc<index::Index> {
+        self.engine.index()
+    }
+    /// The Elasticsearch-compatible routes, for our own searches.
+    pub(crate) fn es_router(&self) -> &axum::Router {
+        self.es_router.get_or_init(|| crate::es_router(self.clone()))
+    }
+    /// Number of the newest change in the feed.
+    pub(crate) fn seq(&self) -> Result<u64> {
+        Ok(self.engine.store().read(|r| r.feed_range())?.1)
     }
 }
 
@@ -50,5 +84,12 @@ impl std::ops::Deref for State {
     type Target = Inner;
     fn deref(&self) -> &Inner {
         &self.0
+    }
+}
+
+impl Ctx {
+    /// Reads of the state store.
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&Reader) -> std::result::Result<T, store::Error>) -> Result<T> {
+        Ok(self.state.engine.store().read(read)?)
     }
 }

@@ -15,12 +15,17 @@ use serde_json::{Value, json};
 pub const ROUTES: &[Route] = &[
     Route::read(Method::Get, "/healthz", Access::Open, "Answers while the process serves", h!(healthz)),
     Route::read(Method::Get, "/api/status", Access::Open, "State of the server", h!(status)),
+    Route::read(Method::Get, "/api/openapi.json", Access::SignedIn, "This description", h!(openapi)),
     Route::read(Method::Get, "/api/spaces/space", Access::SignedIn, "Lists the spaces", h!(spaces)),
     Route::read(Method::Get, "/api/spaces/space/{id}", Access::SignedIn, "Gets a space", h!(space)),
 ];
 
 async fn healthz(_: Ctx) -> Result<Reply> {
     Ok(Reply::raw("text/plain; charset=utf-8", Bytes::from_static(b"ok\n")))
+}
+
+async fn openapi(_: Ctx) -> Result<Reply> {
+    Ok(Reply::ok(crate::openapi()))
 }
 
 async fn status(cx: Ctx) -> Result<Reply> {

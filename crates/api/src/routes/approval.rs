@@ -1,0 +1,262 @@
+//! The approvals inbox: questions and settlements, shown whole, decided with the hash of what was shown.
+//!
+//! Invariants: reading never answers; an approval is taken only with the row's own hash; the first answer wins, later ones are 409 with the row.
+//! Not here: transitions (`triage::question`), what runs afterwards (`workflow`).
+//! Source: `docs/reference/ui-api.md` §4, `design/engine.md` §8.
+
+use crate::error::{ApiError, ErrorCode, Result};
+use crate::extras;
+use crate::http::{Ctx, Reply};
+use crate::table::{Access, Method, Route, h};
+use serde_json::{Value as Json, json};
+use std::sync::Arc;
+use stdx::{Id, Value};
+use store::QuestionFilter;
+use triage::question::{Answer, QuestionState, Verdict};
+use triage::{Command, QuestionKind, QuestionRow};
+
+/// Rows of one page.
+pub const SIZE_MAX: usize = 200;
+/// Evidence texts shown with a question.
+pub const EVIDENCE_MAX: usize = 5;
+/// Bytes of one evidence text.
+pub const EVIDENCE_BYTES_MAX: usize = 4 * 1024;
+
+const READ: Access = Access::Needs("approvals:read");
+const DECIDE: Access = Access::Needs("approvals:decide");
+
+/// Rows.
+pub const ROUTES: &[Route] = &[
+    Route::read(Method::Get, "/api/watchfire/approvals", READ, "Lists the approvals inbox", h!(list)),
+    Route::read(Method::Get, "/api/watchfire/approvals/{id}", READ, "Gets one approval whole", h!(get)),
+    Route::change(Method::Post, "/api/watchfire/approvals/{id}/decide", DECIDE, "Approves or rejects", h!(decide)),
+    Route::change(
+        Method::Post,
+        "/api/watchfire/approvals/{id}/settle",
+        DECIDE,
+        "Settles an unknown outcome",
+        h!(settle),
+    ),
+];
+
+async fn list(cx: Ctx) -> Result<Reply> {
+    let open = match cx.query.get("state").unwrap_or("waiting") {
+        "waiting" => Some(true),
+        "answered" => Some(false),
+        "all" => None,
+        other => {
+            return Err(ApiError::invalid(format!(
+                "[request query.state]: `{other}` is not one of waiting, answered, all"
+            )));
+        }
+    };
+    let size = cx.query.number("size", 50, 1, SIZE_MAX)?;
+    let from = cx.query.number("cursor", 0, 0, usize::MAX)?;
+    let base = QuestionFilter {
+        space: cx.space.clone(),
+        execution: cx.query.get("execution").map(Id::from),
+        about: cx.query.get("case").map(Arc::from),
+        ..QuestionFilter::default()
+    };
+    let page = QuestionFilter { open, offset: from as u64, limit: size as u64 + 1, ..base.clone() };
+    let mut rows = cx.read(|r| r.question_list(&page))?;
+    let more = rows.len() > size;
+    rows.truncate(size);
+    let count = |open| cx.read(|r| r.question_count(&QuestionFilter { open: Some(open), ..base.clone() }));
+    let counts = json!({"waiting": count(true)?, "answered": count(false)?});
+    let approvals = rows.iter().map(|row| wire(&cx, row, false)).collect::<Result<Vec<_>>>()?;
+    Ok(Reply::ok(json!({"approvals": approvals, "cursor": more.then(|| (from + size).to_string()), "counts": counts})))
+}
+
+fn stored(cx: &Ctx, id: &str) -> Result<QuestionRow> {
+    let row = cx.read(|r| r.question_get(id))?;
+    row.filter(|r| r.question.space == cx.space)
+        .ok_or_else(|| ApiError::not_found(format!("approval `{id}` not found")))
+}
+
+async fn get(cx: Ctx) -> Result<Reply> {
+    let row = stored(&cx, cx.param("id"))?;
+    Ok(Reply::ok(wire(&cx, &row, true)?))
+}
+
+const CLASSES: [&str; 5] = ["none", "internal", "read", "write", "destructive"];
+
+/// State as the page names it.
+pub(crate) const fn state_word(state: QuestionState) -> &'static str {
+    match state {
+        QuestionState::Open => "waiting",
+        other => other.as_str(),
+    }
+}
+
+/// Highest class of the frozen actions.
+pub(crate) fn effect(row: &QuestionRow) -> &'static str {
+    if row.question.kind == QuestionKind::Settlement {
+        return "destructive";
+    }
+    let rank = |class: &str| CLASSES.iter().position(|c| *c == class).unwrap_or(0);
+    CLASSES[row.question.actions.iter().map(|a| rank(&a.class)).max().unwrap_or(0)]
+}
+
+pub(crate) fn answers(row: &QuestionRow) -> Vec<Json> {
+    let one = |a: &Answer| {
+        let channel = match &*a.by.channel {
+            "ui" => "web",
+            "cli" => "cli",
+            "slack" => "chat",
+            _ => "api",
+        };
+        json!({
+            "by": {"uid": triage::actor::profile_uid(&a.by.user), "username": a.by.user, "full_name": Json::Null},
+            "verdict": a.verdict, "at": a.at.iso(), "comment": a.comment, "channel": channel,
+        })
+    };
+    row.answers.iter().map(one).collect()
+}
+
+fn actions(cx: &Ctx, row: &QuestionRow, whole: bool) -> Result<Vec<Json>> {
+    let mut all = Vec::new();
+    for (i, action) in row.question.actions.iter().enumerate() {
+        let connector = match &action.connector {
+            Some(id) => extras::connector_ref(cx, id)?,
+            None => Json::Null,
+        };
+        let target =
+            |keys: &[&str]| keys.iter().find_map(|k| action.target.get(k)).filter(|v| !v.is_null()).map(Json::from);
+        let request = if whole { request_text(&action.operation, &action.request) } else { String::new() };
+        all.push(json!({
+            "index": i + 1, "step": action.step, "type": action.operation, "class": action.class, "connector": connector,
+            "target": {
+                "host": target(&["host"]), "port": target(&["port"]), "account": target(&["user", "username", "account"]),
+                "host_key": target(&["host_key"]), "url": target(&["base_url", "url"]),
+            },
+            "request": request, "secrets": action.secrets,
+            "hash": triage::question::frozen_hash(std::slice::from_ref(action)),
+        }));
+    }
+    Ok(all)
+}
+
+/// The rendered request as text; for a host command exactly the command.
+fn request_text(operation: &str, request: &Value) -> String {
+    match (operation, request.get("command").and_then(Value::as_str)) {
+        ("ssh.run", Some(command)) => command.to_owned(),
+        _ => serde_json::to_string_pretty(&Json::from(request)).unwrap_or_default(),
+    }
+}
+
+fn on_expiry(row: &QuestionRow) -> &'static str {
+    match (row.question.kind, row.question.expires_at) {
+        (QuestionKind::Settlement, _) => "it waits; nothing goes on before somebody answers",
+        (_, Some(_)) => "the step fails, nothing is run",
+        (_, None) => "it waits; nothing is run",
+    }
+}
+
+/// An approval as the page reads it.
+pub(crate) fn wire(cx: &Ctx, row: &QuestionRow, whole: bool) -> Result<Json> {
+    let q = &row.question;
+    let open = row.state == QuestionState::Open;
+    let may = cx.principal.may("approvals:decide");
+    let why_not = match (open, may) {
+        (false, _) => Some(format!("it is {}", state_word(row.state))),
+        (_, false) => Some("you lack the privilege approvals:decide".to_owned()),
+        _ => None,
+    };
+    let about = extras::about(cx, q, whole)?;
+    let unbound: Vec<_> = q
+        .unbound
+        .iter()
+        .filter(|_| whole)
+        .map(|(step, template)| json!({"step": step, "class": "destructive", "template": template}))
+        .collect();
+    let settlement = if q.kind == QuestionKind::Settlement { settlement(q) } else { Json::Null };
+    Ok(json!({
+        "id": q.id, "kind": q.kind, "state": state_word(row.state), "version": triage::version_text(row.version), "question": q.message,
+        "approve_label": q.approve_label, "reject_label": q.reject_label, "effect": effect(row),
+        "hash": (q.kind == QuestionKind::Question).then_some(&q.hash),
+        "actions": actions(cx, row, whole)?, "unbound": unbound,
+        "workflow": {"id": q.workflow, "name": q.workflow_name, "version": about.version},
+        "execution": q.execution, "step": q.step, "step_execution": crate::run::step_id_of_text(&q.execution, &q.path),
+        "case": about.case, "alerts": about.alerts, "evidence": about.evidence,
+        "asked_at": q.asked_at.iso(), "expires_at": q.expires_at.map(stdx::Time::iso), "on_expiry": on_expiry(row),
+        "quorum": {"needed": 1, "given": row.answers.len()},
+        "may_decide": open && may, "may_not_because": why_not,
+        "decisions": answers(row), "settlement": settlement,
+    }))
+}
+
+fn settlement(q: &triage::Question) -> Json {
+    let member = |key: &str| q.about.get(key).and_then(Value::as_str);
+    json!({
+        "attempt_started_at": member("attempt_started_at").map_or_else(|| q.asked_at.iso(), str::to_owned),
+        "may_run_until": q.running_until.map(stdx::Time::iso),
+        "reason": member("reason").unwrap_or("the answer never came: whether the command ran is not known"),
+        "probe": Json::Null,
+    })
+}
+
+/// Adds the row as it stands now to a conflict.
+fn conflict(cx: &Ctx, id: &str, error: ApiError) -> ApiError {
+    if error.code != ErrorCode::Conflict {
+        return error;
+    }
+    let Ok(row) = stored(cx, id) else { return error };
+    let code = match row.state {
+        QuestionState::Open => "hash",
+        QuestionState::Expired => "expired",
+        _ => "decided",
+    };
+    let expired = row.question.expires_at.is_some_and(|t| t <= cx.now) && row.state == QuestionState::Open;
+    let code = if expired { "expired" } else { code };
+    match wire(cx, &row, true) {
+        Ok(current) => error.attributes(json!({"code": code, "current": current})),
+        Err(_) => error,
+    }
+}
+
+/// Answers a row; `ask` is what the person says.
+pub(crate) async fn answer(cx: &Ctx, id: &str, ask: Command) -> Result<QuestionRow> {
+    stored(cx, id)?;
+    cx.command(ask).await.map_err(|e| conflict(cx, id, e))?;
+    stored(cx, id)
+}
+
+fn comment(body: &Json) -> Result<Option<Arc<str>>> {
+    match body.get("comment") {
+        None | Some(Json::Null) => Ok(None),
+        Some(Json::String(text)) if text.trim().is_empty() => Ok(None),
+        Some(Json::String(text)) => Ok(Some(text.as_str().into())),
+        Some(_) => Err(ApiError::invalid("[request body.comment]: expected value of type [string]")),
+    }
+}
+
+async fn decide(cx: Ctx) -> Result<Reply> {
+    let body = cx.json()?;
+    let verdict = match body.get("verdict").and_then(Json::as_str) {
+        Some("approve") => Verdict::Approve,
+        Some("reject") => Verdict::Reject,
+        _ => return Err(ApiError::invalid("[request body.verdict]: expected `approve` or `reject`")),
+    };
+    let hash: Option<Arc<str>> = body.get("hash").and_then(Json::as_str).map(Arc::from);
+    let id = cx.param("id");
+    let ask = Command::QuestionDecide { id: Id::from(id), verdict, hash, comment: comment(&body)?, output: None };
+    let row = answer(&cx, id, ask).await?;
+    Ok(Reply::ok(wire(&cx, &row, true)?))
+}
+
+async fn settle(cx: Ctx) -> Result<Reply> {
+    let body = cx.json()?;
+    let verdict = match body.get("verdict").and_then(Json::as_str) {
+        Some("happened") => Verdict::Happened,
+        Some("again") => Verdict::Again,
+        Some("skip") => Verdict::Skip,
+        _ => return Err(ApiError::invalid("[request body.verdict]: expected `happened`, `again` or `skip`")),
+    };
+    let output = body.get("output").filter(|v| !v.is_null()).map(|v| Value::from(v.clone()));
+    let id = cx.param("id");
+    // The settled bytes are named by the row itself: it shows one frozen action and its hash never changes.
+    let ask = Command::QuestionDecide { id: Id::from(id), verdict, hash: None, comment: comment(&body)?, output };
+    let row = answer(&cx, id, ask).await?;
+    Ok(Reply::ok(wire(&cx, &row, true)?))
+}

@@ -1,0 +1,10 @@
+//! The API over a real engine on a folder of its own: vectors, the whole table, bad input.
+
+mod api {
+    pub mod auth;
+    pub mod bad_input;
+    pub mod cases;
+    pub mod nouns;
+    pub mod support;
+    pub mod table;
+}
