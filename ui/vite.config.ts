@@ -1,16 +1,28 @@
 /// <reference types="vitest/config" />
+import { readFileSync } from 'node:fs';
 import react from '@vitejs/plugin-react';
-import { defineConfig } from 'vite';
+import { defineConfig, type Plugin } from 'vite';
 
 // The server that answers /api and /internal while developing: the mock by default, a real Watchfire with WATCHFIRE_URL.
 const target = process.env.WATCHFIRE_URL ?? 'http://127.0.0.1:5611';
 
+/** The fonts' licence travels with the fonts. */
+const fontLicences: Plugin = {
+  name: 'font-licences',
+  apply: 'build',
+  generateBundle() {
+    const source = ['inter', 'jetbrains-mono'].map((f) => readFileSync(new URL(`node_modules/@fontsource-variable/${f}/LICENSE`, import.meta.url), 'utf8')).join('\n\n');
+    this.emitFile({ type: 'asset', fileName: 'font-licences.txt', source });
+  },
+};
+
 export default defineConfig({
-  plugins: [react()],
+  plugins: [react(), fontLicences],
   server: { port: 5173, proxy: { '/api': target, '/internal': target, '/mock': target } },
   build: {
     target: 'es2023',
     assetsInlineLimit: 0,
+    license: { fileName: 'third-party-licences.md' },
     reportCompressedSize: false,
     chunkSizeWarningLimit: 900,
     rolldownOptions: {

@@ -79,9 +79,7 @@ export function createMock({ user = 'elastic', password = 'changeme', rows = 37 
     else if (group === 'none') {
       const g = groups.get('all:');
       if (g) {
-        const r = out(g, off, size);
-        cursor = r.cursor;
-        result = [{ ...r, cursor: null }];
+        result = [out(g, 0, size)];
       }
     } else {
       let used = 0, i = off;

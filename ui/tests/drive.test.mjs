@@ -1,7 +1,7 @@
 // The main paths through the page, in Chromium. They run against the mock, and against a real server with WATCHFIRE_URL.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { call, launch, REAL, server, settle, signIn, USER } from './lib.mjs';
+import { call, launch, PASSWORD, REAL, server, settle, signIn, USER } from './lib.mjs';
 
 let s, ctx, page;
 const problems = [];
@@ -203,7 +203,7 @@ describe('alert queue', { skip: REAL ? 'needs the data of the mock' : false }, (
     const first = await selected();
     await page.keyboard.press('j');
     await waitFor('the cursor moves', async () => (await selected()) !== first);
-    assert.match(page.url(), /sel=/);
+    await page.waitForURL(/sel=/);
     await page.keyboard.press('a');
     await page.getByText('1 alert accepted').waitFor();
     assert.equal(await open(), n - 1);
@@ -341,7 +341,7 @@ describe('states', { skip: REAL ? 'needs the mock' : false }, () => {
     await page.getByRole('button', { name: 'Comment', exact: true }).click();
     await page.getByText('The session ended').waitFor();
     await page.getByLabel('User name').fill(USER);
-    await page.getByLabel('Password', { exact: true }).fill('changeme');
+    await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
     await page.getByRole('button', { name: 'Sign in' }).click();
     await page.getByText('The session ended').waitFor({ state: 'detached' });
     assert.equal(await page.getByRole('textbox', { name: 'Comment' }).inputValue(), 'half a thought');

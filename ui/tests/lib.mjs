@@ -5,7 +5,7 @@ import { delimiter, join } from 'node:path';
 import { chromium } from 'playwright-core';
 import { createMock } from '../mock/server.mjs';
 
-export const REAL = process.env.WATCHFIRE_URL ?? null;
+export const REAL = process.env.WATCHFIRE_URL || process.env.BASE_URL || null;
 export const USER = process.env.WATCHFIRE_USER ?? 'elastic';
 export const PASSWORD = process.env.WATCHFIRE_PASSWORD ?? process.env.ELASTIC_PASSWORD ?? 'changeme';
 

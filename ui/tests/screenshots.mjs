@@ -1,10 +1,11 @@
 // Pictures of every route: light and dark, 1440 x 900 and 390 x 844; with the mock also 0, 1 and 10,000 rows and the error state.
-// SHOTS=folder (default ./screenshots); WATCHFIRE_URL for a real server, else the mock.
+// SHOTS=folder for all of them; SCREENSHOTS=folder for the few of the README; neither: all, in ./screenshots. WATCHFIRE_URL for a real server, else the mock.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { call, launch, REAL, server, settle, signIn } from './lib.mjs';
 
-const out = process.env.SHOTS ?? 'screenshots';
+const readme = process.env.SCREENSHOTS || null;
+const out = readme ?? (process.env.SHOTS || 'screenshots');
 const only = process.env.ONLY ? new RegExp(process.env.ONLY) : null;
 mkdirSync(out, { recursive: true });
 const s = await server();
@@ -13,8 +14,8 @@ const page = ctx.pages()[0];
 let n = 0;
 page.on('pageerror', (e) => console.error(`page error: ${e.message}`));
 
-async function shot(name, path, { theme = 'light', w = 1440, h = 900, then, wait = 400 } = {}) {
-  const file = `${name}-${theme}${w < 700 ? '-phone' : ''}.png`;
+async function shot(name, path, { theme = 'light', w = 1440, h = 900, then, wait = 400, as } = {}) {
+  const file = as ?? `${name}-${theme}${w < 700 ? '-phone' : ''}.png`;
   if (only && !only.test(file)) return;
   await page.setViewportSize({ width: w, height: h });
   await page.emulateMedia({ colorScheme: theme });
@@ -46,6 +47,20 @@ async function pages(prefix, i, sizes = BOTH) {
     ['executions', '/executions'], i.execution && ['execution', `/executions/${i.execution}`], i.failed && ['execution-failed', `/executions/${i.failed}`], ['workflows', '/workflows'], i.workflow && ['editor', `/workflows/${i.workflow}`], ['rules', '/rules'], i.rule && ['rule', `/rules/${i.rule}`], ['connectors', '/connectors'], ['connector-new', '/connectors?sel=new'], ['settings', '/settings/me'],
   ].filter(Boolean);
   for (const [theme, w, h] of sizes) for (const [name, path] of list) await shot(prefix + name, path, { theme, w, h });
+}
+
+if (readme) {
+  await signIn(page, s.url);
+  const i = await ids();
+  const dark = { theme: 'dark' };
+  for (const [as, path, o] of [['queue.png', '/alerts'], ['queue-dark.png', '/alerts', dark], ['alert.png', i.alert && `/alerts/${i.alert}`], ['case.png', i.kase && `/cases/${i.kase}`], ['approval.png', i.question && `/approvals/${i.question}`], ['approval-phone.png', i.question && `/approvals/${i.question}`, { w: 390, h: 844 }], ['execution.png', i.execution && `/executions/${i.execution}`], ['execution-dark.png', i.execution && `/executions/${i.execution}`, dark], ['editor.png', i.workflow && `/workflows/${i.workflow}`], ['rule.png', i.rule && `/rules/${i.rule}`]]) {
+    if (path) await shot('', path, { ...o, as });
+    else console.error(`no picture ${as}: the server has nothing to show there`);
+  }
+  console.log(`${n} pictures in ${out}`);
+  await ctx.close();
+  await s.close();
+  process.exit(n === 10 ? 0 : 1);
 }
 
 for (const [theme, w, h] of BOTH) await shot('sign-in', '/sign-in?to=%2Fapprovals%2F5513', { theme, w, h });

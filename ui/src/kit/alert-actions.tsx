@@ -5,11 +5,11 @@ import { useState } from 'react';
 import { api, seg } from '../api/client';
 import { q, queryClient } from '../api/queries';
 import type { AlertRow, Case, Decide, Decided, Queue, Workflow } from '../api/types';
-import { Effect, Kbd } from './bits';
-import { plural } from './format';
+import { Effect, Kbd, SeverityBars } from './bits';
+import { plural, visible } from './format';
 import { toast, toastError } from './toast';
 
-export type Ask = { kind: 'close' | 'assign' | 'escalate' | 'run'; rows: AlertRow[] } | null;
+export type Ask = { kind: 'close' | 'assign' | 'escalate' | 'run' | 'preview'; rows: AlertRow[] } | null;
 
 const CLOSE = [
   ['true_positive', 'True positive', 'it was an attack, or what the rule is meant to find'],
@@ -75,10 +75,27 @@ export function AlertDialogs({ ask, onClose, onDone, go }: { ask: Ask; onClose: 
       <Modal opened={ask?.kind === 'escalate'} onClose={onClose} title={`Escalate ${plural(ask?.rows.length ?? 0, 'alert')}`} size={480} closeButtonProps={{ 'aria-label': 'Close the dialog' }}>
         {ask?.kind === 'escalate' && <EscalateForm rows={ask.rows} onDone={onDone} onClose={onClose} go={go} />}
       </Modal>
+      <Modal opened={ask?.kind === 'preview'} onClose={onClose} title={`${plural(ask?.rows.length ?? 0, 'alert')} selected`} size={640} closeButtonProps={{ 'aria-label': 'Close the dialog' }}>
+        {ask?.kind === 'preview' && <BulkPreview rows={ask.rows} />}
+      </Modal>
       <Modal opened={ask?.kind === 'run'} onClose={onClose} title={`Run a workflow on ${plural(ask?.rows.length ?? 0, 'alert')}`} size={520} closeButtonProps={{ 'aria-label': 'Close the dialog' }}>
         {ask?.kind === 'run' && <RunForm rows={ask.rows} onClose={onClose} go={go} />}
       </Modal>
     </>
+  );
+}
+
+/** Per item what each decision would do. */
+function BulkPreview({ rows }: { rows: AlertRow[] }) {
+  const closed = rows.filter((r) => r.status === 'closed').length, accepted = rows.filter((r) => r.status === 'acknowledged').length, inCase = rows.filter((r) => r.case).length;
+  return (
+    <div className="col">
+      <p className="small ink2">Accept changes {plural(rows.length - accepted, 'alert')}{accepted ? `; ${accepted} accepted already` : ''}. Close changes {plural(rows.length - closed, 'alert')}{closed ? `; ${closed} closed already` : ''}. {inCase ? `${inCase} already in a case; a closed alert leaves its case as it is.` : 'None is in a case.'} An alert that somebody changed since it was loaded is refused and stays selected.</p>
+      <ul className="panel" style={{ maxHeight: 360, overflow: 'auto' }} tabIndex={0} aria-label="Selected alerts">
+        {rows.slice(0, 500).map((r) => <li key={r.id} className="row small" style={{ padding: '6px 12px', borderBottom: '1px solid var(--line)' }}><SeverityBars severity={r.severity} /><span className="name cut grow">{visible(r.rule.name)}</span><span className="mono ink2 cut">{visible(r.host ?? r.user ?? r.source ?? '')}</span><span className="chip outline">{r.status === 'open' ? 'Open' : r.status === 'closed' ? 'Closed' : 'Accepted'}</span>{r.case && <span className="chip">case {r.case.number ?? ''}</span>}</li>)}
+      </ul>
+      {rows.length > 500 && <p className="small ink3">and {rows.length - 500} more</p>}
+    </div>
   );
 }
 

@@ -45,9 +45,7 @@ export function Effect({ effect, bare = false }: { effect: EffectClass; bare?: b
   const e = EFFECT[effect] ?? EFFECT.none;
   const I = e.icon;
   return (
-    <Tooltip label={`${e.word}: ${e.means}`}>
-      <span className={`effect ${effect}${bare ? ' bare' : ''}`}><I size={12} stroke={1.7} aria-hidden />{bare ? <span className="visually-hidden">{e.word}</span> : e.word}</span>
-    </Tooltip>
+    <span className={`effect ${effect}${bare ? ' bare' : ''}`} title={`${e.word}: ${e.means}`}><I size={12} stroke={1.7} aria-hidden />{bare ? <span className="visually-hidden">{e.word}</span> : e.word}</span>
   );
 }
 
@@ -74,16 +72,16 @@ export function isTerminal(s: Status): boolean {
   return s === 'completed' || s === 'failed' || s === 'cancelled' || s === 'timed_out' || s === 'skipped';
 }
 
-/** A moment, with the whole truth on hover and focus. */
+/** A moment, with the whole truth on hover. */
 export function Moment({ at }: { at: string | null | undefined }) {
   const now = useNow();
   if (!at) return <span className="ink3">–</span>;
-  return <Tooltip label={fullMoment(at, now)}><time dateTime={at} className="num nowrap">{moment(at, now)}</time></Tooltip>;
+  return <time dateTime={at} title={fullMoment(at, now)} className="num nowrap">{moment(at, now)}</time>;
 }
 export function Age({ at }: { at: string | null | undefined }) {
   const now = useNow();
   if (!at) return <span className="ink3">–</span>;
-  return <Tooltip label={fullMoment(at, now)}><time dateTime={at} className="num nowrap">{age(now - new Date(at).getTime())}</time></Tooltip>;
+  return <time dateTime={at} title={fullMoment(at, now)} className="num nowrap">{age(now - new Date(at).getTime())}</time>;
 }
 export function Duration({ ms }: { ms: number | null | undefined }) {
   return <span className="num nowrap">{duration(ms)}</span>;

@@ -2,7 +2,7 @@
 import { Spotlight } from '@mantine/spotlight';
 import { useQuery } from '@tanstack/react-query';
 import { IconBell, IconBriefcase, IconFileSearch, IconPlayerPlay, IconPlugConnected, IconRadar2, IconRoute, IconSearch, IconTerminal2, IconUserCheck } from '@tabler/icons-react';
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 import { q } from '../api/queries';
 import type { SearchHit } from '../api/types';
 import { Kbd, useDebounced } from '../kit/bits';
@@ -37,6 +37,14 @@ export default function Palette() {
   const commands = prefix === '/' || prefix === '#' || prefix === '@' ? [] : COMMANDS.filter(([, l]) => has(l));
   let left = MAX;
   const take = <T,>(a: readonly T[]): readonly T[] => { const r = a.slice(0, left); left -= r.length; return r; };
+  const best = hits[0]?.id ?? '';
+  // What was found comes later than what is known at once: the first row stays the one that Enter opens.
+  useEffect(() => {
+    if (!text) return;
+    const rows = document.querySelectorAll('.mantine-Spotlight-content [data-action]');
+    rows.forEach((r, i) => (i === 0 ? r.setAttribute('data-selected', 'true') : r.removeAttribute('data-selected')));
+    paletteStore.updateState((s) => ({ ...s, selected: 0 }));
+  }, [best, text]);
   const A = take(actions), H = take(hits), P = take(pages), C = take(commands), S = take(bare && !prefix ? [bare] : []);
   return (
     <Spotlight.Root store={paletteStore} query={text} onQueryChange={setText} size={656} shortcut={null} clearQueryOnClose overlayProps={{ blur: 0, backgroundOpacity: 0.35 }} attributes={{ content: { 'aria-label': 'Search or run' } }} transitionProps={{ duration: 120 }}>

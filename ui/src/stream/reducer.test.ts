@@ -15,6 +15,12 @@ const play = (inputs: StreamInput[], from: StreamState = initialStream(0)): { st
 describe('stream', () => {
   it('keeps the highest number and does not go back', () => {
     expect(play([change(5), change(3), change(9)]).state.seq).toBe(9);
+    expect(play([change(9), change(3)]).state.seq).toBe(9);
+  });
+  it('takes its first number from a beat, later ones only from changes that it was given', () => {
+    const beat = (seq: number): StreamInput => ({ type: 'beat', at: 1, seq, events_per_second: null, event_to_alert_p99_ms: null });
+    expect(play([beat(7)]).state.seq).toBe(7);
+    expect(play([change(8), beat(40)]).state.seq).toBe(8);
   });
   it('is stale after five seconds of silence, and says so once', () => {
     const a = play([{ type: 'beat', at: 1000, seq: 1, events_per_second: 10, event_to_alert_p99_ms: 9 }, { type: 'tick', at: 1000 + STALE_AFTER_MS }]);

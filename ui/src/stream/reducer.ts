@@ -29,12 +29,11 @@ export function reduceStream(s: StreamState, m: StreamInput): { state: StreamSta
     case 'open':
       return { state: { ...s, open: true, retryAt: null }, refetch: s.stale };
     case 'beat': {
-      // A beat ahead of what was seen is no gap: other topics count too. Coming back from stale is.
-      const state = { ...s, seq: Math.max(s.seq, m.seq), lastAt: m.at, open: true, stale: false, retryAt: null, eventsPerSecond: m.events_per_second, p99: m.event_to_alert_p99_ms };
+      // A beat does not move the number: messages with a lower one may still be held back by the server's limit per second.
+      const state = { ...s, seq: s.seq === 0 ? m.seq : s.seq, lastAt: m.at, open: true, stale: false, retryAt: null, eventsPerSecond: m.events_per_second, p99: m.event_to_alert_p99_ms };
       return { state, refetch: s.stale };
     }
     case 'change': {
-      if (m.change.seq !== 0 && m.change.seq <= s.seq && m.change.topic !== 'counts') return { state: { ...s, lastAt: m.at, stale: false }, refetch: false };
       const counts = m.change.topic === 'counts' ? ({ ...s.counts, ...m.change.changed } as Counts) : s.counts;
       return { state: { ...s, seq: Math.max(s.seq, m.change.seq), lastAt: m.at, open: true, stale: false, counts }, refetch: s.stale };
     }

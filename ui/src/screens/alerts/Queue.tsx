@@ -1,9 +1,9 @@
 // The triage queue: worst and oldest first, decided without the mouse.
-import { Button, Checkbox, Menu, TextInput } from '@mantine/core';
+import { Button, Menu, TextInput } from '@mantine/core';
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { IconChevronDown, IconChevronRight, IconDeviceDesktop, IconFilter, IconNetwork, IconRadar2, IconSearch, IconUser, IconX } from '@tabler/icons-react';
-import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import { memo, useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { ApiError } from '../../api/client';
 import { q, queryClient } from '../../api/queries';
 import type { AlertRow, Diagnostic, Queue as QueueData, QueueGroup } from '../../api/types';
@@ -14,7 +14,8 @@ import { useGo } from '../../kit/go';
 import { useKeys } from '../../kit/keys';
 import { useCan, useFeature, useMe } from '../../kit/me';
 import { Empty, ErrorState, Loading } from '../../kit/states';
-import { useUrl } from '../../kit/url';
+import { useUrl, type Search } from '../../kit/url';
+import { toastError } from '../../kit/toast';
 import { setPageActions } from '../../shell/palette-store';
 import { PageHead } from '../../shell/Shell';
 import { onChange, streamState } from '../../stream/stream';
@@ -34,7 +35,34 @@ function belongs(view: string, r: AlertRow): boolean {
 }
 
 export function Queue() {
-  const [url, setUrl] = useUrl();
+  const [url, setAll] = useUrl();
+  // The cursor moves at once; the address follows when it rests.
+  const [sel, setSelNow] = useState(url.sel);
+  const pushed = useRef(url.sel);
+  const later = useRef<number | undefined>(undefined);
+  useEffect(() => {
+    if (url.sel !== pushed.current) {
+      pushed.current = url.sel;
+      setSelNow(url.sel);
+    }
+  }, [url.sel]);
+  useEffect(() => () => clearTimeout(later.current), []);
+  const setSel = useCallback((id: string | undefined): void => {
+    setSelNow(id);
+    clearTimeout(later.current);
+    later.current = window.setTimeout(() => {
+      pushed.current = id;
+      setAll({ sel: id });
+    }, 150);
+  }, [setAll]);
+  const setUrl = (patch: Search): void => {
+    clearTimeout(later.current);
+    if ('sel' in patch) {
+      pushed.current = patch.sel;
+      setSelNow(patch.sel);
+    }
+    setAll(patch);
+  };
   const go = useGo();
   const me = useMe();
   const can = useCan();
@@ -88,7 +116,7 @@ export function Queue() {
 
   const [checked, setChecked] = useState<ReadonlySet<string>>(new Set());
   const [ask, setAsk] = useState<Ask>(null);
-  const cursor = items.findIndex((i) => i.id === url.sel);
+  const cursor = items.findIndex((i) => i.id === sel);
   const at = cursor >= 0 ? cursor : items.findIndex((i) => i.kind === 'row');
   const current = items[at];
   const scroller = useRef<HTMLDivElement>(null);
@@ -103,7 +131,7 @@ export function Queue() {
 
   // New rows never move the row under the cursor: they come in by themselves only at the top with nothing selected.
   const [news, setNews] = useState<ReadonlySet<string>>(new Set());
-  const selecting = checked.size > 0 || url.sel !== undefined;
+  const selecting = checked.size > 0 || sel !== undefined;
   const free = useRef(true);
   const takeIn = useCallback(() => {
     setNews(new Set());
@@ -138,7 +166,7 @@ export function Queue() {
   const move = (to: number): void => {
     const i = items[Math.max(0, Math.min(items.length - 1, to))];
     if (!i) return;
-    setUrl({ sel: i.id });
+    setSel(i.id);
     virtual.scrollToIndex(items.indexOf(i), { align: 'auto' });
   };
   const fold = (g: QueueGroup, on: boolean): void => {
@@ -147,11 +175,30 @@ export function Queue() {
     else f.delete(g.key);
     setUrl({ fold: [...f].join('\n'), sel: `g:${g.key}` });
   };
+  const loading = useRef(false);
   const loadMore = async (g: QueueGroup): Promise<void> => {
-    const p = await q.queue({ ...params, in: g.key, cursor: g.cursor });
-    const got = p.groups[0];
-    setExtra((x) => ({ ...x, [g.key]: { rows: [...(x[g.key]?.rows ?? []), ...(got?.members ?? [])], cursor: got?.cursor ?? null } }));
+    if (loading.current) return;
+    loading.current = true;
+    try {
+      const p = await q.queue({ ...params, in: g.key, cursor: g.cursor });
+      const got = p.groups[0];
+      setExtra((x) => ({ ...x, [g.key]: { rows: [...(x[g.key]?.rows ?? []), ...(got?.members ?? [])], cursor: got?.cursor ?? null } }));
+    } catch (e) {
+      toastError('No more rows came', e);
+    } finally {
+      loading.current = false;
+    }
   };
+  // Ungrouped, the list goes on by itself.
+  const tail = items[items.length - 1];
+  const goOn = useRef(loadMore);
+  goOn.current = loadMore;
+  const tailGroup = group === 'none' && tail?.kind === 'more' && lastShown >= items.length - 20 ? tail.g : null;
+  const tailCursor = tailGroup?.cursor ?? null;
+  useEffect(() => {
+    if (tailGroup) void goOn.current(tailGroup);
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [tailCursor]);
   const rowsOf = (i: Item | undefined): AlertRow[] => {
     if (checked.size > 0) return items.flatMap((x) => (x.kind === 'row' && checked.has(x.row.id) ? [x.row] : []));
     if (i?.kind === 'row') return [i.row];
@@ -163,7 +210,7 @@ export function Queue() {
     if (rows.length === 1 && refused.length === 0) {
       const i = items.findIndex((x) => x.id === rows[0]!.id);
       const next = items.slice(i + 1).find((x) => x.kind === 'row') ?? items.slice(0, i).reverse().find((x) => x.kind === 'row');
-      if (next) setUrl({ sel: next.id });
+      if (next) setSel(next.id);
     }
   };
   const accept = (): void => {
@@ -187,6 +234,12 @@ export function Queue() {
     else next.add(id);
     setChecked(next);
   };
+  // Rows keep the same handlers, so that only the rows that change are drawn again.
+  const acts = useRef({ toggle, setSel, go });
+  acts.current = { toggle, setSel, go };
+  const pick = useCallback((id: string, range: boolean) => (range ? acts.current.toggle(id, true) : acts.current.setSel(id)), []);
+  const flip = useCallback((id: string) => acts.current.toggle(id), []);
+  const openAlert = useCallback((id: string) => acts.current.go(`/alerts/${id}`), []);
   const filter = useRef<HTMLInputElement>(null);
   const decisions = write ? [
     { key: 'a', label: 'Accept: acknowledged, assigned to me', run: accept },
@@ -207,7 +260,7 @@ export function Queue() {
     { key: 'p', label: 'Open the approval', run: () => { if (current?.kind === 'row' && current.row.execution?.approval) go(`/approvals/${current.row.execution.approval}`); } },
     { key: '.', label: 'Show new rows', run: takeIn },
     { key: '/', label: 'Filter', run: () => filter.current?.focus() },
-    { key: 'Escape', label: 'Clear the selection', run: () => { if (checked.size) setChecked(new Set()); else setUrl({ sel: undefined }); } },
+    { key: 'Escape', label: 'Clear the selection', run: () => { if (checked.size) setChecked(new Set()); else setSel(undefined); } },
   ]);
   useEffect(() => {
     const name = current?.kind === 'row' ? current.row.rule.name : '';
@@ -251,7 +304,7 @@ export function Queue() {
                 {news.size > 0 && <button type="button" className="news" onClick={takeIn}><b>{plural(news.size, 'new alert')}</b> above your place <span className="right row">Show <Kbd>.</Kbd></span></button>}
                 <div className="grid" ref={scroller} role="treegrid" aria-label="Alerts" aria-rowcount={head?.total ?? -1} aria-multiselectable tabIndex={0} aria-activedescendant={current ? `r-${at}` : undefined} onScroll={() => { free.current = !selecting && (scroller.current?.scrollTop ?? 0) < 8; }}>
                   <div className="grid-head q-cols q-head" role="row">
-                    <span role="columnheader"><Checkbox size="xs" aria-label="Select all loaded alerts" checked={allOn} indeterminate={!allOn && checked.size > 0} onChange={() => setChecked(allOn ? new Set() : new Set(pageRows))} /></span>
+                    <span role="columnheader"><input type="checkbox" className="check" aria-label="Select all loaded alerts" checked={allOn} ref={(e) => { if (e) e.indeterminate = !allOn && checked.size > 0; }} onChange={() => setChecked(allOn ? new Set() : new Set(pageRows))} /></span>
                     <span role="columnheader" className="c-risk">Risk</span><span role="columnheader">Alert and why</span><span role="columnheader" className="c-host">Host, user</span><span role="columnheader" className="c-flow">Workflow</span><span role="columnheader" className="c-who"><span className="visually-hidden">Assignee</span></span><span role="columnheader" className="r">Age</span>
                   </div>
                   <div role="rowgroup" style={{ height: virtual.getTotalSize(), position: 'relative' }}>
@@ -273,18 +326,7 @@ export function Queue() {
                         );
                       }
                       if (it.kind === 'more') return <div key={it.id} {...common} aria-level={2} className="grid-row q-more" onClick={() => void loadMore(it.g)}><span role="gridcell">Show more of {count(it.g.count)}</span></div>;
-                      const r = it.row;
-                      return (
-                        <div key={it.id} {...common} className="grid-row q-row q-cols" aria-level={group === 'none' ? 1 : 2} onClick={(e) => (e.shiftKey ? toggle(r.id, true) : setUrl({ sel: r.id }))} onDoubleClick={() => go(`/alerts/${r.id}`)}>
-                          <span role="gridcell" onClick={(e) => e.stopPropagation()}><Checkbox size="xs" tabIndex={-1} aria-label={`Select ${r.rule.name}`} checked={checked.has(r.id)} onChange={() => toggle(r.id)} /></span>
-                          <span role="gridcell" className="row c-risk"><span className="num small ink2" style={{ width: 24, textAlign: 'right' }}>{Math.round(r.risk_score)}</span><SeverityBars severity={r.severity} /></span>
-                          <span role="gridcell"><div className="title cut">{visible(r.rule.name)}</div>{!compact && <div className="why cut">{visible(r.reason)}</div>}</span>
-                          <span role="gridcell" className="mono c-host"><div className="cut">{visible(r.host ?? r.source ?? '–')}</div>{!compact && <div className="cut ink2">{visible(r.user ?? (r.host ? (r.source ?? '') : ''))}</div>}</span>
-                          <span role="gridcell" className="row small c-flow">{r.execution ? <><StateIcon status={r.execution.status} size={13} /><span className={`cut ${r.execution.status === 'waiting_for_input' ? 't-wait' : 'ink2'}`}>{r.execution.approval && r.execution.status === 'waiting_for_input' ? 'Approval' : stateWord(r.execution.status)}</span></> : <span className="ink3">–</span>}</span>
-                          <span role="gridcell" className="c-who"><Avatar name={r.assignees[0] ? personName(r.assignees[0], people) : null} /></span>
-                          <span role="gridcell" className="r small ink2"><Age at={r.start} /></span>
-                        </div>
-                      );
+                      return <Row key={it.id} r={it.row} index={v.index} start={v.start} size={v.size} level={group === 'none' ? 1 : 2} selected={v.index === at} checked={checked.has(it.row.id)} compact={compact} who={it.row.assignees[0] ? personName(it.row.assignees[0], people) : null} onPick={pick} onToggle={flip} onOpen={openAlert} />;
                     })}
                   </div>
                   {list.isFetchingNextPage && <div className="ink3 small pad">Loading more…</div>}
@@ -300,7 +342,7 @@ export function Queue() {
                     <Button variant="subtle" onClick={() => open('assign')} leftSection={<Kbd>I</Kbd>}>Assign</Button><Button variant="subtle" onClick={() => open('escalate')} leftSection={<Kbd>E</Kbd>}>Escalate</Button>
                   </> : <span className="ink2 small">Needs <code>alerts:write</code></span>}
                   {can('workflows:execute') && <Button variant="subtle" onClick={() => open('run')} leftSection={<Kbd>W</Kbd>}>Run…</Button>}
-                  <Button variant="subtle" className="right" aria-label="Clear the selection" px={6} onClick={() => setChecked(new Set())}><IconX size={16} stroke={1.7} /></Button>
+                  <Button className="right" onClick={() => setAsk({ kind: 'preview', rows: rowsOf(current) })}>Preview</Button><Button variant="subtle" aria-label="Clear the selection" px={6} onClick={() => setChecked(new Set())}><IconX size={16} stroke={1.7} /></Button>
                 </div>
               )}
             </section>
@@ -312,6 +354,21 @@ export function Queue() {
     </div>
   );
 }
+
+type RowProps = { r: AlertRow; index: number; start: number; size: number; level: number; selected: boolean; checked: boolean; compact: boolean; who: string | null; onPick: (id: string, range: boolean) => void; onToggle: (id: string) => void; onOpen: (id: string) => void };
+const Row = memo(function Row({ r, index, start, size, level, selected, checked, compact, who, onPick, onToggle, onOpen }: RowProps) {
+  return (
+    <div id={`r-${index}`} role="row" aria-selected={selected} aria-level={level} className="grid-row q-row q-cols" style={{ transform: `translateY(${start}px)`, height: size }} onClick={(e) => onPick(r.id, e.shiftKey)} onDoubleClick={() => onOpen(r.id)}>
+      <span role="gridcell" className="check-cell" onClick={(e) => e.stopPropagation()}><input type="checkbox" className="check" tabIndex={-1} aria-label={`Select ${r.rule.name}`} checked={checked} onChange={() => onToggle(r.id)} /></span>
+      <span role="gridcell" className="row c-risk"><span className="num small ink2" style={{ width: 24, textAlign: 'right' }}>{Math.round(r.risk_score)}</span><SeverityBars severity={r.severity} /></span>
+      <span role="gridcell"><div className="title cut">{visible(r.rule.name)}</div>{!compact && <div className="why cut">{visible(r.reason)}</div>}</span>
+      <span role="gridcell" className="mono c-host"><div className="cut">{visible(r.host ?? r.source ?? '–')}</div>{!compact && <div className="cut ink2">{visible(r.user ?? (r.host ? (r.source ?? '') : ''))}</div>}</span>
+      <span role="gridcell" className="row small c-flow">{r.execution ? <><StateIcon status={r.execution.status} size={13} /><span className={`cut ${r.execution.status === 'waiting_for_input' ? 't-wait' : 'ink2'}`}>{r.execution.approval && r.execution.status === 'waiting_for_input' ? 'Approval' : stateWord(r.execution.status)}</span></> : <span className="ink3">–</span>}</span>
+      <span role="gridcell" className="c-who"><Avatar name={who} /></span>
+      <span role="gridcell" className="r small ink2"><Age at={r.start} /></span>
+    </div>
+  );
+});
 
 function Pick({ label, value, options, onPick }: { label: string; value: string; options: readonly (readonly [string, string])[]; onPick: (v: string) => void }) {
   return (

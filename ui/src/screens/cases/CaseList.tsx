@@ -23,7 +23,7 @@ const SIZE = 100;
 
 function columns(people: Person[] | undefined): Column<Case>[] {
   return [
-    { id: 'number', label: 'No', width: '52px', render: (c) => <span className="num ink2">{c.incremental_id ?? '–'}</span> },
+    { id: 'number', label: 'No', width: '52px', hide: true, render: (c) => <span className="num ink2">{c.incremental_id ?? '–'}</span> },
     { id: 'severity', label: 'Severity', width: '92px', sort: 'severity', render: (c) => <Severity severity={c.severity} /> },
     { id: 'title', label: 'Title', width: 'minmax(200px, 2fr)', sort: 'title', render: (c) => <div><div className="name cut">{visible(c.title)}</div><div className="tiny ink2 cut">{c.tags.map(visible).join(', ') || ' '}</div></div> },
     { id: 'status', label: 'Status', width: '110px', sort: 'status', hide: true, render: (c) => <span className="row" style={{ gap: 6 }}><span className={`dot ${STATUS[c.status].dot}`} aria-hidden />{STATUS[c.status].word}</span> },

@@ -6,7 +6,7 @@ import { IconArrowsSort, IconAt, IconBell, IconChevronDown, IconFile, IconHash, 
 import { useEffect, useRef, useState, type ReactNode } from 'react';
 import { ApiError, api, seg } from '../../api/client';
 import { q, queryClient } from '../../api/queries';
-import type { Case, Timeline, TimelineEntry, TimelineKind } from '../../api/types';
+import type { Case, Person, Timeline, TimelineEntry, TimelineKind } from '../../api/types';
 import { Avatar, Effect, Kbd, Moment, Outside, personName, Risk, Severity, SeverityBars, ShortId, StateIcon, stateWord, useNow } from '../../kit/bits';
 import { text as asText } from '../../kit/doc';
 import { count, duration, moment, plural, visible } from '../../kit/format';
@@ -123,7 +123,7 @@ function Body({ c }: { c: Case }) {
         </aside>
         <section className="mid" aria-label="Timeline">
           <div className="row" style={{ padding: '8px 16px', borderBottom: '1px solid var(--line)', flex: 'none' }}>
-            <div className="tabs grow">{KINDS.map(([k, l]) => <button key={k} type="button" className="tab" aria-pressed={k === 'all' ? kinds.length === 0 : kinds.includes(k)} onClick={() => pickKind(k)}>{l} <span className="n">{tl.head ? count(k === 'all' ? tl.head.total : tl.head.counts[k]) : ''}</span></button>)}</div>
+            <div className="tabs grow">{KINDS.map(([k, l]) => <button key={k} type="button" className="tab" aria-pressed={k === 'all' ? kinds.length === 0 : kinds.includes(k)} onClick={() => pickKind(k)}>{l} <span className="n">{tl.head ? count(k === 'all' ? Object.values(tl.head.counts).reduce((a, b) => a + b, 0) : tl.head.counts[k]) : ''}</span></button>)}</div>
             <Button variant="subtle" leftSection={<IconArrowsSort size={14} stroke={1.7} />} onClick={() => setUrl({ order: url.order === 'oldest' ? undefined : 'oldest' })}>{url.order === 'oldest' ? 'Oldest' : 'Newest'}</Button>
           </div>
           <div className="tl" tabIndex={0} role="region" aria-label="Timeline entries" onScroll={(e) => { const t = e.currentTarget; if (tl.more && t.scrollTop + t.clientHeight > t.scrollHeight - 600) tl.next(); }}>
@@ -269,7 +269,19 @@ function StepGroup({ steps }: { steps: (TimelineEntry & { kind: 'step' })[] }) {
   );
 }
 
+/** A field's value in words: people by name, observables by value. */
+function fieldText(v: unknown, people: Person[] | undefined): string {
+  if (Array.isArray(v)) return v.length ? v.map((x) => fieldText(x, people)).join(', ') : 'nothing';
+  if (v !== null && typeof v === 'object') {
+    const o = v as Record<string, unknown>;
+    if (typeof o.uid === 'string') return personName(o.uid, people);
+    if (typeof o.value === 'string') return o.value;
+  }
+  return asText(v);
+}
+
 function Entry({ e }: { e: TimelineEntry }) {
+  const people = useQuery(q.people()).data;
   const now = useNow();
   const go = useGo();
   switch (e.kind) {
@@ -304,7 +316,7 @@ function Entry({ e }: { e: TimelineEntry }) {
       );
     case 'change': {
       const who = e.by.kind === 'workflow' && e.by.id ? <Go to={`/workflows/${e.by.id}`} style={{ color: 'var(--ink)' }} className="strong">{visible(e.by.name)}</Go> : <b>{visible(e.by.name)}</b>;
-      return <div className="row top"><span className="grow" style={{ overflowWrap: 'anywhere' }}>{who} {e.field === 'created' ? 'opened the case' : e.from === null || e.from === undefined ? <>set {e.field} to <b>{visible(asText(e.to))}</b></> : <>changed {e.field} <span className="ink2">{visible(asText(e.from))}</span> → <b>{visible(asText(e.to))}</b></>}</span><Source e={e} /></div>;
+      return <div className="row top"><span className="grow" style={{ overflowWrap: 'anywhere' }}>{who} {e.field === 'created' ? 'opened the case' : e.from === null || e.from === undefined ? <>set {e.field} to <b>{visible(fieldText(e.to, people))}</b></> : <>changed {e.field} <span className="ink2">{visible(fieldText(e.from, people))}</span> → <b>{visible(fieldText(e.to, people))}</b></>}</span><Source e={e} /></div>;
     }
     case 'summary':
       return <div><div className="row"><b>{e.model ? 'Summary by a model' : 'Summary of the evidence'}</b><span className="small ink2 cut">{e.model ? `${visible(e.model)}${e.tokens !== null ? ` · ${count(e.tokens)} tokens` : ''}` : 'composed, no model'}</span><Source e={e} /></div><div style={{ marginTop: 2 }}><Outside text={e.text} /></div></div>;

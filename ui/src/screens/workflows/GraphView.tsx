@@ -57,7 +57,8 @@ function Inner({ graph, selected, errors, onPick, stale }: Props) {
     ariaLabel: x.node ? `${x.node.name}, ${x.node.type}, line ${x.node.range.startLine}` : 'nothing happens',
     data: { name: x.node?.name ?? '', type: x.node?.type ?? '', effect: x.node?.effect ?? 'none', detail: x.node?.detail ?? null, trigger: x.id.startsWith('trigger:'), errors: errors.get(x.id) ?? 0, selected: x.id === selected },
   })), [laid, errors, selected]);
-  const edges = useMemo((): Edge[] => laid.lines.map((e) => ({ id: e.id, source: e.from, target: e.to, type: 'smoothstep', label: e.label ?? undefined, focusable: false, selectable: false, style: e.quiet ? { strokeDasharray: '3 3' } : {}, pathOptions: { borderRadius: 8, offset: 10 }, markerEnd: { type: MarkerType.Arrow, width: 12, height: 12 } } as Edge)), [laid]);
+  const fanOut = useMemo(() => { const seen = new Set<string>(), out = new Set<string>(); for (const l of laid.lines) { if (seen.has(l.from)) out.add(l.from); seen.add(l.from); } return out; }, [laid]);
+  const edges = useMemo((): Edge[] => laid.lines.map((e) => ({ id: e.id, source: e.from, target: e.to, type: 'smoothstep', label: e.label ?? undefined, focusable: false, selectable: false, style: e.quiet ? { strokeDasharray: '3 3' } : {}, pathOptions: { borderRadius: 8, offset: 10, stepPosition: fanOut.has(e.from) ? 0.5 : 0.94 }, markerEnd: { type: MarkerType.Arrow, width: 12, height: 12 } } as Edge)), [laid, fanOut]);
   const shape = laid.placed.map((x) => x.id).join();
   useEffect(() => {
     const t = setTimeout(() => void flow.fitView({ padding: { top: '16px', left: '16px', right: '16px', bottom: '64px' }, maxZoom: 1, minZoom: 0.35 }), 30);
