@@ -24,7 +24,7 @@ const TONE: Record<Approval['state'], string> = { waiting: 'wait', approved: 'ok
 export function Approvals() {
   const { id } = useParams({ strict: false }) as { id?: string };
   const [url] = useUrl();
-  const phone = useMediaQuery('(max-width: 767px)', undefined, { getInitialValueInEffect: false });
+  const phone = useMediaQuery('(max-width: 1023px)', undefined, { getInitialValueInEffect: false });
   const history = url.list === 'history';
   const list = useQuery(q.approvals({ state: history ? 'answered' : 'waiting', size: 200 }));
   const recent = useQuery({ ...q.approvals({ state: 'answered', size: 5 }), enabled: !history });
@@ -210,7 +210,7 @@ function DecisionView({ a, phone, waiting, next }: { a: Approval; phone: boolean
             </div>
             {a.alerts.length > 0 && (
               <div className="block"><h2 style={{ marginBottom: 6 }}>Why</h2>
-                <ul className="panel">{a.alerts.map((x, i) => <li key={x.id} className="row" style={{ padding: '8px 12px', borderTop: i ? '1px solid var(--line)' : undefined, minHeight: phone ? 44 : 36 }}><Risk value={x.risk_score} /><SeverityBars severity={x.severity} /><Go to={`/alerts/${x.id}`} className="name cut" style={{ color: 'var(--ink)', flex: phone ? '1' : 'none', maxWidth: phone ? undefined : '60%' }}>{visible(x.rule)}</Go><span className="small ink2 cut desk right">{visible(x.reason)}</span></li>)}</ul>
+                <ul className="panel">{a.alerts.map((x, i) => <li key={x.id} className="row" style={{ padding: '8px 12px', borderTop: i ? '1px solid var(--line)' : undefined, minHeight: phone ? 44 : 36 }}><Risk value={x.risk_score} /><SeverityBars severity={x.severity} /><Go to={`/alerts/${x.id}`} className="name cut" style={{ color: 'var(--ink)', flex: phone ? '1' : 'none', maxWidth: phone ? undefined : '60%' }}>{visible(x.rule)}</Go>{!phone && <span className="small ink2 cut right">{visible(x.reason)}</span>}</li>)}</ul>
               </div>
             )}
             {a.evidence.map((e, i) => <div key={i} className="block"><div className="row wrap" style={{ marginBottom: 6 }}><h2>{i === 0 ? 'Latest evidence' : 'Evidence'}</h2><span className="small ink2">{visible(e.title)}{e.at ? ', ' : ''}{e.at && <Moment at={e.at} />}</span></div><div className="code"><Outside text={e.text} lines={12} /></div></div>)}
@@ -238,7 +238,7 @@ function DecisionView({ a, phone, waiting, next }: { a: Approval; phone: boolean
             </>
           ) : (
             <>
-              <TextInput ref={reasonRef} aria-label="Reason, needed to reject" placeholder="Reason (needed to reject)" value={reason} error={needReason && !reason.trim() ? 'Say why.' : undefined} maxLength={2000} onChange={(e) => setReason(e.currentTarget.value)} styles={{ input: { height: 36 } }} />
+              {!phone && <TextInput ref={reasonRef} aria-label="Reason, needed to reject" placeholder="Reason (needed to reject)" value={reason} error={needReason && !reason.trim() ? 'Say why.' : undefined} maxLength={2000} onChange={(e) => setReason(e.currentTarget.value)} styles={{ input: { height: 36 } }} />}
               <Button size={big} className={phone ? '' : 'right'} style={phone ? { flex: '0 1 120px' } : undefined} leftSection={<IconX size={15} stroke={1.7} />} rightSection={phone ? undefined : <Kbd>R</Kbd>} disabled={busy !== null} onClick={reject}>{a.reject_label || 'Reject'}<span className="visually-hidden">: {a.question}</span></Button>
               <Button size={big} variant="filled" color={a.effect === 'destructive' ? 'danger' : undefined} style={phone ? { flex: 1, minWidth: 0 } : undefined} leftSection={<IconCheck size={15} stroke={1.7} />} rightSection={phone ? undefined : <Kbd>⇧ A</Kbd>} disabled={busy !== null} onClick={approve}>{busy === 'approve' ? 'Sending…' : label}<span className="visually-hidden">, {target(a)}</span></Button>
             </>
