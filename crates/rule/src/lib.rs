@@ -7,8 +7,6 @@
 pub mod action;
 pub mod alert;
 pub mod compile;
-#[cfg(test)]
-mod content_tests;
 pub mod detect;
 pub mod dispatch;
 pub mod indices;

@@ -87,3 +87,6 @@ fn value_of(value: &toml::Value) -> Value {
         toml::Value::Table(t) => Value::object(t.iter().map(|(k, v)| (k.as_str(), value_of(v)))),
     }
 }
+
+#[cfg(test)]
+mod tests;
