@@ -185,6 +185,7 @@ impl View {
                     last.error.clone_from(error);
                 }
                 close(&mut step.waits, at);
+                self.told(at, path, output, error.as_ref());
             }
             FactKind::Asked { key, class, request, closes, kind, input, .. } => {
                 if !kind.is_empty() && self.at(&key.path).is_none_or(|s| s.status.is_terminal()) {
@@ -249,6 +250,24 @@ impl View {
                 }
             }
             FactKind::Void { .. } => {}
+        }
+    }
+
+    /// The line of the log that a step leaves: what `console` wrote, or why the step failed.
+    fn told(&mut self, at: Time, path: &StepPath, output: &Body, error: Option<&Fault>) {
+        let Some(step) = self.at(path) else { return };
+        let (level, message) = match (error, &*step.kind, output) {
+            (Some(fault), ..) => ("error", format!("step `{}` failed: {}", step.name, fault.message)),
+            (None, "console", Body::Inline(text)) => {
+                ("info", text.as_str().map_or_else(|| stdx::json::text(text), str::to_owned))
+            }
+            (None, "console", Body::Null) => ("info", String::new()),
+            (None, "console", _) => ("info", "a long message: see the step's output".to_owned()),
+            _ => return,
+        };
+        let (step, step_execution) = (step.name.clone(), step.id.clone());
+        if self.logs.len() < LOGS_MAX {
+            self.logs.push(Line { at, step, step_execution, level: level.into(), message: message.into() });
         }
     }
 
@@ -352,6 +371,10 @@ impl View {
             step.finished = Some(at);
             step.error = error;
             step.output = result.clone().unwrap_or_default();
+            if let Err(fault) = result {
+                let fault = fault.clone();
+                self.told(at, &key.path, &Body::Null, Some(&fault));
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use crate::auth::Auth;
 use crate::error::Result;
 use crate::http::Ctx;
 use crate::records::Records;
-use crate::routes::queue::Undo;
+use crate::routes::queue::{Decided, Undo};
 use crate::routes::stream::Streams;
 use std::sync::Arc;
 use store::Reader;
@@ -46,6 +46,8 @@ pub struct Inner {
     pub records: Records,
     /// Decisions that can be taken back.
     pub undo: Undo,
+    /// The queue's figure of the last day.
+    pub decided: Decided,
     /// Streams that are open.
     pub streams: Streams,
     es_router: std::sync::OnceLock<axum::Router>,
@@ -61,6 +63,7 @@ impl State {
             auth: Auth::default(),
             records,
             undo: Undo::default(),
+            decided: Decided::default(),
             streams: Streams::default(),
             es_router: std::sync::OnceLock::new(),
             engine,

@@ -57,6 +57,8 @@ pub struct RunRequest {
     pub by: Arc<str>,
     /// Marked as a test run; a disabled workflow may be tested.
     pub test: bool,
+    /// Its id, where the caller's idempotency key has chosen one.
+    pub execution: Option<ExecutionId>,
 }
 
 /// Problems of given inputs against the workflow's schema.
@@ -185,7 +187,7 @@ impl Handle {
         if let Err(problems) = check_inputs(&program, &request.inputs) {
             return Err(refuse(RefusalKind::Invalid, problems.join(", ")));
         }
-        let execution = clock::new_id();
+        let execution = request.execution.unwrap_or_else(clock::new_id);
         let start = Start {
             execution: execution.clone(),
             root: execution,

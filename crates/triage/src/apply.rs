@@ -101,7 +101,8 @@ pub fn apply(rows: &mut Rows, now: Time, request: &Request) -> Result<Value, Ref
             question::decide(rows, now, by, id, saying)
         }
         Command::QuestionClose { id, state } => question::close(rows, now, id, *state),
-        Command::Note { .. } => Ok(Value::Null),
+        // A request with a key gets the details of its first attempt back.
+        Command::Note { details, .. } => Ok(details.clone()),
     }
 }
 

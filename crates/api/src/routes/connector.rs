@@ -148,7 +148,9 @@ fn given(body: &Json) -> Result<Given> {
             Json::Null => continue,
             Json::String(text) => text,
             _ => {
-                return Err(ApiError::invalid(format!("[request body.secrets.{key}]: expected value of type [string]")));
+                return Err(ApiError::invalid(format!(
+                    "[request body.secrets.{key}]: expected value of type [string]"
+                )));
             }
         };
         if text.len() > SECRET_BYTES_MAX {

@@ -136,12 +136,26 @@ async fn start(cx: Ctx) -> Result<Reply> {
         metadata: object(&body, "metadata")?,
         by: cx.principal.user.clone(),
         test: false,
+        execution: None,
     };
     let execution = run_once(&cx, request).await?;
     Ok(Reply::ok(json!({"workflowExecutionId": execution})))
 }
 
-async fn run_once(cx: &Ctx, request: RunRequest) -> Result<Id> {
+/// Starts a run; a repeated request with the same key gets the run of its first attempt, started if that never came to it.
+async fn run_once(cx: &Ctx, mut request: RunRequest) -> Result<Id> {
+    if cx.key()?.is_some() {
+        let chosen = stdx::id::uuid_v7(cx.now, crate::auth::random());
+        let of = ("workflow".into(), request.workflow.clone());
+        let details = Value::object([("execution", Value::from(chosen))]);
+        let noted = cx.command(Command::Note { action: "workflow.run".into(), of, details }).await?;
+        let execution = noted.get("execution").and_then(Value::as_str).map(Id::from);
+        let execution = execution.ok_or_else(|| ApiError::internal("the first answer of a keyed run has no id"))?;
+        if cx.read(|r| r.execution_get(&execution))?.is_some() {
+            return Ok(execution);
+        }
+        request.execution = Some(execution);
+    }
     Ok(cx.state.engine.run(request).await?)
 }
 
@@ -164,6 +178,7 @@ async fn test(cx: Ctx) -> Result<Reply> {
         metadata: Value::object::<&str>([]),
         by: cx.principal.user.clone(),
         test: true,
+        execution: None,
     };
     Ok(Reply::ok(json!({"workflowExecutionId": run_once(&cx, request).await?})))
 }

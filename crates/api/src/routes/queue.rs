@@ -188,14 +188,29 @@ fn ages(rows: &[AlertRow], now: Time) -> Json {
     json!({"from": Time(now.0 - span).iso(), "to": now.iso(), "buckets": buckets, "oldest": oldest.map(Time::iso)})
 }
 
+/// Decisions looked at for the figure of the last day.
+const DECIDED_MAX: u64 = 1_000;
+/// How long that figure is kept: each decision is looked up in the audit trail.
+const DECIDED_FOR: Duration = Duration::from_secs(10);
+
+/// The figure of the last day, kept for a while.
+#[derive(Default)]
+pub struct Decided(Mutex<Option<(Instant, Json)>>);
+
 /// Alerts closed or acknowledged in the last day, by whom.
 fn decided(cx: &Ctx) -> Result<Json> {
+    let mut kept = cx.state.decided.0.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((at, figure)) = &*kept
+        && at.elapsed() < DECIDED_FOR
+    {
+        return Ok(figure.clone());
+    }
     let since = Time(cx.now.0 - 86_400_000_000);
     let filter = AlertFilter {
         space: cx.space.clone(),
         statuses: vec!["acknowledged".into(), "closed".into()],
         sort: AlertSort::Newest,
-        limit: VIEW_MAX,
+        limit: DECIDED_MAX,
         ..AlertFilter::default()
     };
     let (mut workflows, mut people) = (0u64, 0u64);
@@ -205,7 +220,9 @@ fn decided(cx: &Ctx) -> Result<Json> {
             if by_run { workflows += 1 } else { people += 1 }
         }
     }
-    Ok(json!({"by_workflow": workflows, "by_people": people}))
+    let figure = json!({"by_workflow": workflows, "by_people": people});
+    *kept = Some((Instant::now(), figure.clone()));
+    Ok(figure)
 }
 
 fn key_of(group: &str, row: &AlertRow) -> (String, &'static str, String) {
@@ -444,6 +461,7 @@ async fn decide(cx: Ctx) -> Result<Reply> {
         .collect::<Result<_>>()?;
     let plan = |row: &AlertRow| commands(&kind, row, reason.as_ref(), assignee.as_ref());
     let (answer, before) = apply(&cx, &wanted, plan).await?;
+    *cx.state.decided.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     let token = (!before.is_empty()).then(|| cx.state.undo.keep(&cx.principal.user, before));
     Ok(Reply::ok(with(answer, "undo", json!(token))))
 }

@@ -148,6 +148,15 @@ async fn workflows_are_stored_enabled_changed_and_run() {
         "Workflow execution with id \"nope\" not found"
     );
 
+    let auth = super::support::basic("elastic", super::support::PASSWORD);
+    let keyed = [("authorization", auth.as_str()), ("kbn-xsrf", "x"), ("idempotency-key", "run-1")];
+    let first =
+        s.with("POST", "/api/workflows/workflow/say-hello/run", &keyed, json!({"inputs": {}})).await.expect(200);
+    let second =
+        s.with("POST", "/api/workflows/workflow/say-hello/run", &keyed, json!({"inputs": {}})).await.expect(200);
+    assert_eq!(first, second, "the same key is the same run");
+    assert_eq!(s.get("/api/workflows/workflow/say-hello/executions").await.expect(200)["total"], 2);
+
     let test = s.post("/api/workflows/test", json!({"workflowYaml": yaml("tested"), "inputs": {}})).await.expect(200);
     assert!(test["workflowExecutionId"].is_string());
     assert_eq!(s.get("/api/workflows").await.expect(200)["total"], 1, "a tested text is no workflow of the list");

@@ -249,9 +249,9 @@ async fn samples(s: &Server) -> BTreeMap<(&'static str, &'static str), Sample> {
         "/api/workflows/workflow/{id}/run",
         "/api/workflows/workflow/w5/run",
         json!({"inputs": {}}),
-        "run.start",
+        "execution.start",
     );
-    add(Method::Post, "/api/workflows/{id}/run", "/api/workflows/w5/run", json!({"inputs": {}}), "run.start");
+    add(Method::Post, "/api/workflows/{id}/run", "/api/workflows/w5/run", json!({"inputs": {}}), "execution.start");
     add(
         Method::Post,
         "/api/workflows/test",
@@ -450,7 +450,7 @@ async fn questions_are_decided_once_and_runs_resume_or_are_cancelled() {
         assert!(began.elapsed().as_secs() < 10);
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
-    assert!(s.audited().iter().any(|a| a.action.starts_with("run.") && a.of.1.as_str() == run));
+    assert!(s.audited().iter().any(|a| a.action.starts_with("execution.") && a.of.1.as_str() == run));
     let (run, _) = waiting(&s).await;
     let all = s.post("/api/workflows/workflow/ask/executions/cancel", Value::Null).await.expect(200);
     assert_eq!(all["cancelled"], 1);
