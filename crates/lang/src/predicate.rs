@@ -28,6 +28,13 @@ pub enum Predicate {
     And(Vec<Predicate>),
     /// One holds; fails when empty.
     Or(Vec<Predicate>),
+    /// At least `count` of the parts hold.
+    AtLeast {
+        /// How many; from 2 to one less than there are parts.
+        count: usize,
+        /// The parts.
+        parts: Vec<Predicate>,
+    },
     /// The inner one does not hold.
     Not(Box<Predicate>),
     /// A test on one field.
@@ -125,7 +132,9 @@ impl Predicate {
             Self::True | Self::False => 0,
             Self::Leaf(leaf) => leaf.test.cost(),
             Self::Not(inner) => inner.cost(),
-            Self::And(parts) | Self::Or(parts) => parts.iter().map(Self::cost).fold(5, u32::saturating_add),
+            Self::And(parts) | Self::Or(parts) | Self::AtLeast { parts, .. } => {
+                parts.iter().map(Self::cost).fold(5, u32::saturating_add)
+            }
             Self::Script(_) => 200,
             Self::AnyField { .. } => 500,
             Self::Nested { .. } => 300,
@@ -144,6 +153,7 @@ impl Predicate {
             Self::False => false,
             Self::And(parts) => parts.iter().all(|p| p.eval(source)),
             Self::Or(parts) => parts.iter().any(|p| p.eval(source)),
+            Self::AtLeast { count, parts } => parts.iter().filter(|p| p.eval(source)).take(*count).count() == *count,
             Self::Not(inner) => !inner.eval(source),
             Self::Leaf(leaf) => leaf.eval(source),
             Self::AnyField { fields, test } => source::any_field(source, fields, test),
@@ -161,7 +171,9 @@ impl Predicate {
     pub fn each_field(&self, visit: &mut dyn FnMut(&FieldPath)) {
         match self {
             Self::True | Self::False | Self::AnyField { .. } => {}
-            Self::And(parts) | Self::Or(parts) => parts.iter().for_each(|p| p.each_field(visit)),
+            Self::And(parts) | Self::Or(parts) | Self::AtLeast { parts, .. } => {
+                parts.iter().for_each(|p| p.each_field(visit));
+            }
             Self::Not(inner) => inner.each_field(visit),
             Self::Leaf(leaf) => {
                 visit(&leaf.field);

@@ -143,6 +143,19 @@ impl Segment<'_> {
                 }
                 any
             }
+            Predicate::AtLeast { count, parts } => {
+                let sets = parts.iter().map(|p| self.eval(p)).collect::<Result<Vec<_>, _>>()?;
+                let mut out = Sets::exact(Bits::none(self.len()));
+                for d in 0..self.len() {
+                    if sets.iter().filter(|s| s.sure.has(d)).count() >= *count {
+                        out.sure.set(d);
+                    }
+                    if sets.iter().filter(|s| s.may.has(d)).count() >= *count {
+                        out.may.set(d);
+                    }
+                }
+                out
+            }
             Predicate::Leaf(leaf) => self.leaf(leaf)?,
             Predicate::AnyField { fields, test } => self.any_field(test, &|name| fields.matches(name))?,
             Predicate::Nested { .. } | Predicate::Script(_) => Sets::unknown(self.len()),

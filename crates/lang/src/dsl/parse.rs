@@ -13,8 +13,6 @@ use stdx::{Diagnostic, Object, Span, Value};
 pub const CLAUSES_MAX: usize = 4096;
 /// Most values in one `terms` query.
 pub const TERMS_MAX: usize = 65_536;
-/// Most alternatives that a `minimum_should_match` between one and all may choose from.
-const CHOICES_MAX: usize = 12;
 
 /// Parses a query as `serde_json` holds it.
 ///
@@ -392,10 +390,6 @@ impl Parser {
                 None => return self.syntax(path, "`minimum_should_match` must be a number or a percentage"),
             },
         };
-        let n = out.should.len();
-        if out.should_min > 1 && out.should_min < n && n > CHOICES_MAX {
-            return self.fail("dslLimit", path, format!("`minimum_should_match` over more than {CHOICES_MAX} clauses"));
-        }
         sound.then_some(Query::Bool(out))
     }
 

@@ -89,23 +89,7 @@ fn of_bool(clauses: &BoolQuery, of: &dyn Fn(&Query) -> Predicate) -> Predicate {
         1 => parts.push(Predicate::or(should.iter().map(of))),
         n if n > should.len() => return Predicate::False,
         n if n == should.len() => parts.extend(should.iter().map(of)),
-        n => parts.push(at_least(n, &should.iter().map(of).collect::<Vec<_>>())),
+        count => parts.push(Predicate::AtLeast { count, parts: should.iter().map(of).collect() }),
     }
     Predicate::and(parts)
-}
-
-/// `n` of `parts`, as nested choices over the suffixes; the parser bounds `n * parts`.
-fn at_least(n: usize, parts: &[Predicate]) -> Predicate {
-    if n == 0 {
-        return Predicate::True;
-    }
-    match parts.split_first() {
-        Some((first, rest)) if rest.len() >= n => {
-            Predicate::or([Predicate::and([first.clone(), at_least(n - 1, rest)]), at_least(n, rest)])
-        }
-        Some((first, rest)) if rest.len() + 1 == n => {
-            Predicate::and(std::iter::once(first.clone()).chain(rest.iter().cloned()))
-        }
-        _ => Predicate::False,
-    }
 }

@@ -112,6 +112,12 @@ fn mistakes_name_their_path() {
         deep = json!({"bool": {"must": deep}});
     }
     assert_eq!(parse(&deep).expect_err("is too deep")[0].code, "dslLimit");
+    // Choices within choices stay as large as they are written.
+    let mut choices = json!({"term": {"a": "x"}});
+    for _ in 0..3 {
+        choices = json!({"bool": {"should": vec![choices; 12], "minimum_should_match": 6}});
+    }
+    assert!(parse(&choices).expect("is within the limits").to_predicate(&Ecs).matches(&event(DOC)));
     let wide = json!({"bool": {"should": vec![json!({"match_all": {}}); 5000]}});
     assert_eq!(parse(&wide).expect_err("is too wide")[0].code, "dslLimit");
 }

@@ -71,6 +71,7 @@ pub(super) fn of(predicate: &Predicate) -> Requirements {
         Predicate::Or(parts) => either(parts.iter().map(of)),
         Predicate::Leaf(leaf) => Requirements { never: false, clauses: leaf_clause(leaf).into_iter().collect() },
         Predicate::True
+        | Predicate::AtLeast { .. }
         | Predicate::Not(_)
         | Predicate::AnyField { .. }
         | Predicate::Nested { .. }
