@@ -187,7 +187,7 @@ impl EffectKey {
 }
 
 /// A payload of an execution, stored beside its journal: number within the run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PayloadRef(pub u64);
 

@@ -410,7 +410,11 @@ impl Work<'_> {
             self.emit(FactKind::Void { question: question.id.clone() });
             return Ok(());
         }
-        self.emit(FactKind::Woke { path, by: "decided".into(), decision: Some(Box::new(decision.clone())) });
+        let own = path.0.last().and_then(|h| self.program.step(&h.name)).is_some_and(|s| &*s.kind != "waitForApproval");
+        self.emit(FactKind::Woke { path: path.clone(), by: "decided".into(), decision: Some(Box::new(decision.clone())) });
+        if own {
+            self.restart_clocks(&path);
+        }
         Ok(())
     }
 
@@ -430,7 +434,10 @@ impl Work<'_> {
         };
         self.emit(FactKind::Settled { key: key.clone(), verdict: verdict.clone(), by: by.clone() });
         match verdict {
-            Settlement::Again => self.effects.push((key.clone(), effect)),
+            Settlement::Again => {
+                self.restart_clocks(&key.path);
+                self.effects.push((key.clone(), effect));
+            }
             Settlement::Happened { output, note } => {
                 self.done.push(key.clone());
                 if !orphan {

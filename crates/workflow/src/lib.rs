@@ -14,6 +14,7 @@ pub mod program;
 pub mod state;
 pub mod steps;
 pub mod template;
+pub mod view;
 pub mod yaml;
 
 pub use catalogue::{Catalogue, ConnectorView, OperationMeta};

@@ -126,7 +126,7 @@ impl Node {
         let Yaml::Str(scalar) = &self.value else { return self.span };
         let raw = source.get(self.span.start..self.span.end).unwrap_or("");
         if scalar.literal {
-            return literal_span(self.span, raw, &scalar.text, start, end).unwrap_or(self.span);
+            return literal_span(source, self.span, &scalar.text, start, end).unwrap_or(self.span);
         }
         let quote = usize::from(raw.starts_with(['"', '\'']));
         if raw.get(quote..).is_some_and(|r| r.starts_with(&*scalar.text)) {
@@ -146,23 +146,29 @@ impl Clamp for Span {
     }
 }
 
-/// A place inside a `|` block: same line, shifted by the block's indentation.
-fn literal_span(span: Span, raw: &str, text: &str, start: usize, end: usize) -> Option<Span> {
-    let header = if raw.starts_with('|') { raw.find('\n')? + 1 } else { 0 };
-    let body = raw.get(header..)?;
-    let indent = body.lines().find(|l| !l.trim().is_empty()).map_or(0, |l| l.len() - l.trim_start_matches(' ').len());
-    // A block whose span starts at its content has its first line's indentation before the span.
+/// A place inside a `|` block: same line, shifted by the block's indentation. The span starts at the content's first character,
+/// or at the `|`.
+fn literal_span(source: &str, span: Span, text: &str, start: usize, end: usize) -> Option<Span> {
+    let raw = source.get(span.start..span.end)?;
+    let (content, indent) = if raw.starts_with('|') {
+        let body = raw.find('\n')? + 1;
+        let line = raw[body..].lines().find(|l| !l.trim().is_empty())?;
+        (span.start + body, line.len() - line.trim_start_matches(' ').len())
+    } else {
+        let line_start = source[..span.start].rfind('\n').map_or(0, |i| i + 1);
+        (line_start, span.start - line_start)
+    };
     let place = |offset: usize| -> Option<usize> {
         let before = text.get(..offset)?;
         let line = before.matches('\n').count();
         let column = offset - before.rfind('\n').map_or(0, |i| i + 1);
-        let mut at = 0;
+        let mut at = content;
         for _ in 0..line {
-            at += body.get(at..)?.find('\n')? + 1;
+            at += source.get(at..)?.find('\n')? + 1;
         }
-        Some((header + at + if line == 0 && header == 0 { 0 } else { indent } + column).min(raw.len()))
+        Some((at + indent + column).min(source.len()))
     };
-    Some(Span::new(span.start + place(start)?, span.start + place(end.max(start))?))
+    Some(Span::new(place(start)?, place(end.max(start))?))
 }
 
 /// Character index to byte offset; the identity for ASCII text.

@@ -214,7 +214,6 @@ impl Work<'_> {
         let step = &self.program.steps[ix];
         match decision.verdict {
             DecisionVerdict::Approved => {
-                self.restart_clocks(path);
                 let program::Body::Leaf(leaf) = &step.body else { return Ok(()) };
                 self.start_leaf(path, ix, leaf)
             }
@@ -228,7 +227,7 @@ impl Work<'_> {
     }
 
     /// Clocks of enclosing timeouts stood still while the person thought.
-    fn restart_clocks(&mut self, path: &StepPath) {
+    pub(super) fn restart_clocks(&mut self, path: &StepPath) {
         let scopes: Vec<StepPath> = self
             .state
             .frames

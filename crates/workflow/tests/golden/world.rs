@@ -1,0 +1,474 @@
+//! A world small enough to read: virtual clock, journal, outbox and approvals in memory, effects answered by a script.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Write as _;
+use std::sync::Arc;
+use stdx::{Duration, Id, Time, Value};
+use triage::question::QuestionState as RowState;
+use workflow::*;
+
+const TURNS_MAX: usize = 20_000;
+
+pub struct World {
+    name: String,
+    program: Program,
+    catalogue: Catalogue,
+    env: Env,
+    state: State,
+    facts: Vec<Fact>,
+    payloads: BTreeMap<PayloadRef, Arc<Value>>,
+    outbox: Vec<(EffectKey, Effect)>,
+    attempts: BTreeMap<EffectKey, u32>,
+    timers: BTreeMap<Arc<str>, Time>,
+    rows: Vec<(Id, RowState)>,
+    refusals: VecDeque<String>,
+    now: Time,
+    start: Value,
+    fuel: Fuel,
+    refold: bool,
+    pub log: String,
+}
+
+fn json(text: &str) -> Value {
+    stdx::json::parse(text).unwrap_or_else(|e| panic!("not JSON: {e}: {text}"))
+}
+
+pub fn catalogue(setup: &Value) -> Catalogue {
+    let operation = |name: &str, class: Class, connector: &str, required: &str, within: Option<u32>| OperationMeta {
+        name: name.into(),
+        title: name.into(),
+        group: "connectors".into(),
+        class,
+        schema: json(&format!(r#"{{"type":"object","required":[{required}],"properties":{{}}}}"#)),
+        output: Value::Null,
+        connector: Some(connector.into()),
+        deliver_within_s: within,
+    };
+    let mut c = Catalogue::default();
+    for o in [
+        operation("slack_api.postMessage", Class::Write, ".slack_api", "\"text\"", Some(3600)),
+        operation("ssh.run", Class::Destructive, ".ssh", "\"command\"", None),
+    ] {
+        c.operations.insert(o.name.clone(), o);
+    }
+    let connector = |id: &str, kind: &str, target: &str| ConnectorView {
+        id: id.into(),
+        name: format!("{id} name").into(),
+        kind: kind.into(),
+        target: json(target),
+        secrets: vec!["token".into()],
+    };
+    let mut all = vec![
+        connector("soc", ".slack_api", r#"{"base_url":"https://chat.example"}"#),
+        connector("hosts", ".ssh", r#"{"host":"h1","port":22,"user":"ir"}"#),
+        connector("intel", ".http", r#"{"base_url":"https://intel.example"}"#),
+    ];
+    if setup.get("model").is_some() {
+        all.push(connector("model", ".gen-ai", r#"{"base_url":"https://model.example"}"#));
+    }
+    for x in all {
+        c.connectors.insert(x.id.clone(), x);
+    }
+    c
+}
+
+impl World {
+    pub fn new(name: &str, yaml: &str, setup: &str, start: &str, refold: bool) -> Self {
+        let setup = json(setup);
+        let catalogue = catalogue(&setup);
+        let (program, found) = Program::load(yaml, &catalogue);
+        let errors: Vec<_> = found.iter().filter(|d| d.is_error() && d.code != "unsupportedStepType").collect();
+        assert!(errors.is_empty(), "{name}: {errors:#?}");
+        let unbound = if setup.get("unbound").and_then(Value::as_str) == Some("allow") { Unbound::Allow } else { Unbound::Ask };
+        let fuel = Fuel { facts: setup.get("fuel").and_then(Value::as_i64).map_or(256, |n| n as usize), ..Fuel::default() };
+        Self {
+            name: name.into(),
+            program: program.expect("a program"),
+            catalogue,
+            env: Env { kibana_url: "http://wf.example".into(), unbound },
+            state: State::default(),
+            facts: vec![],
+            payloads: BTreeMap::new(),
+            outbox: vec![],
+            attempts: BTreeMap::new(),
+            timers: BTreeMap::new(),
+            rows: vec![],
+            refusals: setup.get("refuse").and_then(Value::as_array).unwrap_or_default().iter().filter_map(|v| v.as_str().map(str::to_owned)).collect(),
+            now: Time::parse("2026-01-15T12:00:00Z").unwrap(),
+            start: json(start),
+            fuel,
+            refold,
+            log: String::new(),
+        }
+    }
+
+    fn start_command(&self) -> Command {
+        let body = |key: &str| self.start.get(key).cloned().map_or(Body::Null, Body::from);
+        let execution = Id::from("e1");
+        Command::Start(Box::new(Start {
+            execution: execution.clone(),
+            root: execution,
+            space: "default".into(),
+            workflow: "w1".into(),
+            version: 1,
+            mode: Mode::Whole,
+            dry: false,
+            test: false,
+            principal: "ann".into(),
+            cause: Cause::Manual,
+            depth: 0,
+            visited: vec![],
+            inputs: body("inputs"),
+            event: body("event"),
+            metadata: Body::Null,
+            at: self.now,
+        }))
+    }
+
+    pub fn run(&mut self, script: &str) {
+        let start = self.start_command();
+        self.line("> start");
+        self.send(start);
+        for line in script.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')) {
+            self.line(&format!("> {line}"));
+            self.act(line);
+        }
+        assert!(self.rows.iter().all(|(_, s)| *s != RowState::Open) || self.state.ended().is_none() || self.open_settlement(), "{}: an open question outlives the run", self.name);
+        if self.state.ended().is_some() {
+            assert!(self.timers.is_empty(), "{}: timers outlive the run: {:?}", self.name, self.timers);
+        } else {
+            let waits = !self.timers.is_empty() || !self.outbox.is_empty() || self.rows.iter().any(|(_, s)| *s == RowState::Open);
+            assert!(waits, "{}: INV-08: the run neither ended nor waits for anything", self.name);
+        }
+    }
+
+    fn open_settlement(&self) -> bool {
+        self.state.calls().iter().any(|c| c.orphan)
+    }
+
+    fn line(&mut self, text: &str) {
+        let _ = writeln!(self.log, "{text}");
+    }
+
+    fn send(&mut self, command: Command) {
+        let mut waiting = VecDeque::from([command]);
+        let mut turns = 0;
+        while let Some(command) = waiting.pop_front() {
+            turns += 1;
+            assert!(turns < TURNS_MAX, "{}: the run never rests", self.name);
+            let turn = self.turn(&command);
+            let internal = self.commit(&turn);
+            if internal || turn.more {
+                waiting.push_back(Command::Continue);
+            }
+        }
+        // A restart: nothing must come of a `Continue` where there is nothing to do.
+        let idle = self.turn(&Command::Continue);
+        assert!(idle.facts.is_empty() && idle.effects.is_empty() && !idle.more, "{}: an idle `Continue` gave {:?}", self.name, idle.facts);
+        let status = self.state.summary().status.as_str();
+        self.line(&format!("= {status}"));
+    }
+
+    fn turn(&self, command: &Command) -> Turn {
+        let loaded = std::cell::RefCell::new(std::collections::BTreeSet::new());
+        for _ in 0..50 {
+            let payloads = |r: PayloadRef| loaded.borrow().contains(&r.0).then(|| self.payloads[&r].clone());
+            let cx = Cx { now: self.now, catalogue: &self.catalogue, env: &self.env, payloads: &payloads, fuel: self.fuel };
+            match decide(&self.program, &self.state, command, &cx) {
+                Decided::Turn(turn) => return *turn,
+                Decided::Need(refs) => {
+                    assert!(!refs.is_empty(), "{}: needs nothing", self.name);
+                    loaded.borrow_mut().extend(refs.iter().map(|r| r.0));
+                }
+            }
+        }
+        panic!("{}: payloads are asked for again and again", self.name)
+    }
+
+    /// Commits a turn; true when it held an internal effect.
+    fn commit(&mut self, turn: &Turn) -> bool {
+        assert_eq!(turn.base, self.state.facts(), "{}: base", self.name);
+        for (r, v) in &turn.payloads {
+            assert!(self.payloads.insert(*r, v.clone()).is_none(), "{}: payload {r:?} twice", self.name);
+        }
+        for fact in &turn.facts {
+            self.fold(fact.clone());
+        }
+        self.outbox.retain(|(k, _)| !turn.done.contains(k));
+        for t in &turn.timers {
+            match t {
+                TimerChange::Set { id, due, durable } => {
+                    self.timers.insert(id.0.clone(), *due);
+                    let row = if *durable { "row" } else { "memory" };
+                    self.line(&format!("  timer {} at +{}s, {row}", id.0, due.since(Time::parse("2026-01-15T12:00:00Z").unwrap()).ms() as f64 / 1000.0));
+                }
+                TimerChange::Clear { id } => {
+                    self.timers.remove(&id.0);
+                }
+            }
+        }
+        for (id, state) in &turn.close {
+            if let Some(row) = self.rows.iter_mut().find(|(i, s)| i == id && *s == RowState::Open) {
+                row.1 = *state;
+                self.line(&format!("  row closed: {}", state.as_str()));
+            }
+        }
+        let mut internal = false;
+        for (i, (key, effect)) in turn.effects.iter().enumerate() {
+            match effect {
+                Effect::Internal(command) => {
+                    assert_eq!(i + 1, turn.effects.len(), "{}: an internal effect is last", self.name);
+                    internal = true;
+                    let result = self.internal(command);
+                    let outcome = Outcome::Answered(result.map(Body::from));
+                    self.fold(Fact { at: self.now, what: FactKind::Answered { key: key.clone(), attempt: 1, outcome } });
+                }
+                other => {
+                    self.outbox.push((key.clone(), other.clone()));
+                    let text = match other {
+                        Effect::Call(c) => format!("  -> {} {} {}", c.class.as_str(), c.operation, stdx::json::text(c.params.value().unwrap_or(&Value::Null))),
+                        _ => "  -> child".into(),
+                    };
+                    self.line(&text);
+                }
+            }
+        }
+        if self.refold {
+            let text = serde_json::to_string(&self.facts).unwrap();
+            let facts: Vec<Fact> = serde_json::from_str(&text).unwrap();
+            let mut state = State::default();
+            facts.iter().for_each(|f| evolve(&mut state, f));
+            // Times come back as text where a value held one; nothing else may differ.
+            assert_eq!(format!("{:?}", state.summary()), format!("{:?}", self.state.summary()), "{}: summary after a fold", self.name);
+            assert_eq!(state.timers(), self.state.timers(), "{}: timers after a fold", self.name);
+            self.state = state;
+        }
+        internal
+    }
+
+    fn fold(&mut self, fact: Fact) {
+        evolve(&mut self.state, &fact);
+        let text = show(&fact.what);
+        self.line(&format!("  {:>2} {text}", self.facts.len()));
+        self.facts.push(fact);
+    }
+
+    fn internal(&mut self, command: &triage::Command) -> Result<Value, Fault> {
+        use triage::Command as C;
+        if !matches!(command, C::QuestionAsk(_) | C::QuestionClose { .. })
+            && let Some(message) = self.refusals.pop_front()
+        {
+            return Err(Fault::new("Conflict", message));
+        }
+        let case = |id: &Id, extra: &Value| {
+            let mut o = extra.as_object().cloned().unwrap_or_default();
+            o.insert("id", id.clone());
+            o.insert("version", "WzEsMV0=");
+            Value::from(o)
+        };
+        self.line(&format!("  => {}", stdx::json::text(&stdx::json::to_value(command))).replace('\n', " "));
+        match command {
+            C::CaseCreate { id, body } => Ok(case(id, body)),
+            C::CasePatch { body } => Ok(body.clone()),
+            C::CaseTags { case: id, .. } | C::CommentAdd { case: id, .. } | C::AlertsAttach { case: id, .. } | C::ObservablesAdd { case: id, .. } => {
+                Ok(case(id, &Value::Null))
+            }
+            C::AlertStatus { ids, .. } => Ok(Value::object([("updated", Value::from(ids.len())), ("missing", Value::from(vec![]))])),
+            C::QuestionAsk(q) => {
+                self.rows.push((q.id.clone(), RowState::Open));
+                Ok(Value::Null)
+            }
+            C::QuestionClose { id, state } => match self.rows.iter_mut().find(|(i, _)| i == id) {
+                Some(row) if row.1 == RowState::Open => {
+                    row.1 = *state;
+                    Ok(Value::Null)
+                }
+                _ => Err(Fault::new("Conflict", "decided already")),
+            },
+            other => panic!("no result for {other:?}"),
+        }
+    }
+
+    fn pending(&self, step: &str) -> (EffectKey, Call) {
+        let found = self.outbox.iter().find(|(k, _)| k.path.0.last().is_some_and(|h| &*h.name == step));
+        let Some((key, Effect::Call(call))) = found else {
+            panic!("{}: no call of `{step}` is out; {:?}\n{}", self.name, self.outbox.iter().map(|(k, _)| k.to_string()).collect::<Vec<_>>(), self.log)
+        };
+        (key.clone(), (**call).clone())
+    }
+
+    fn begin(&mut self, key: &EffectKey, target: Value, held: Option<&str>) {
+        self.send(Command::Begin { key: key.clone(), not_after: self.now + Duration::from_secs(30), target, held: held.map(Into::into) });
+    }
+
+    fn outcome(&mut self, step: &str, outcome: Outcome) {
+        let (key, call) = self.pending(step);
+        let begun = self.state.calls().iter().any(|c| c.key == key && matches!(c.phase, workflow::state::Phase::Attempting { .. }));
+        if call.class == Class::Destructive && !begun && !matches!(outcome, Outcome::NotSent(_)) {
+            let target = call.connector.as_ref().map_or(call.target.clone(), |c| self.catalogue.connectors[c].target.clone());
+            self.begin(&key, target, None);
+        }
+        let attempt = self.attempts.entry(key.clone()).or_insert(0);
+        *attempt += 1;
+        let attempt = *attempt;
+        self.send(Command::Outcome { key, attempt, outcome });
+    }
+
+    fn act(&mut self, line: &str) {
+        let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let (step, arg) = rest.split_once(' ').unwrap_or((rest, ""));
+        let arg = arg.trim();
+        match verb {
+            "answer" => {
+                let body = if arg.is_empty() { Body::Null } else { Body::from(json(arg)) };
+                self.outcome(step, Outcome::Answered(Ok(body)));
+            }
+            // A large answer: a text of so many bytes.
+            "answer-bytes" => {
+                let text = "x".repeat(arg.parse().unwrap());
+                self.outcome(step, Outcome::Answered(Ok(Body::from(Value::object([("data", Value::from(text))])))));
+            }
+            "fail" => {
+                let mut fault = Fault::new("ConnectorExecutionError", arg);
+                if let Some(status) = arg.strip_prefix('[').and_then(|a| a[..3].parse::<i64>().ok()) {
+                    fault = fault.details(Value::object([("status", Value::Int(status))]));
+                }
+                self.outcome(step, Outcome::Answered(Err(fault)));
+            }
+            "notsent" => self.outcome(step, Outcome::NotSent(Fault::new("ConnectionRefused", arg))),
+            "unknown" => self.outcome(step, Outcome::Unknown(Fault::new("ConnectionLost", arg))),
+            "begin" => {
+                let (key, call) = self.pending(step);
+                let target = call.connector.as_ref().map_or(call.target.clone(), |c| self.catalogue.connectors[c].target.clone());
+                self.begin(&key, target, (!arg.is_empty()).then_some(arg));
+            }
+            "refuse" => self.refusals.push_back(rest.into()),
+            "retarget" => self.catalogue.connectors.get_mut(step).unwrap().target = json(arg),
+            "approve" | "reject" => {
+                let row = self.rows.iter_mut().rev().find(|(_, s)| *s == RowState::Open).unwrap_or_else(|| panic!("{}: no open row\n{}", self.name, self.log));
+                row.1 = if verb == "approve" { RowState::Approved } else { RowState::Rejected };
+                let verdict = if verb == "approve" { DecisionVerdict::Approved } else { DecisionVerdict::Rejected };
+                let question = row.0.clone();
+                let comment = (!rest.is_empty()).then(|| rest.into());
+                let decision = Decision { question, verdict, by: "bob".into(), at: self.now, channel: "web".into(), comment };
+                self.send(Command::Decided(decision));
+            }
+            "settle" => {
+                let call = self.state.calls().iter().find(|c| c.key.path.0.last().is_some_and(|h| &*h.name == step)).expect("a call").key.clone();
+                for row in self.rows.iter_mut().filter(|r| r.1 == RowState::Open) {
+                    row.1 = RowState::Settled;
+                }
+                assert_eq!(EffectKey::parse(&call.to_string()).as_ref(), Some(&call), "keys read back");
+                let verdict = match arg {
+                    "happened" => Settlement::Happened { output: Body::from(Value::from("seen in the log")), note: Some("checked".into()) },
+                    "again" => Settlement::Again,
+                    _ => Settlement::Skip,
+                };
+                if arg != "again" {
+                    self.outbox.retain(|(k, _)| *k != call);
+                } else {
+                    self.outbox.retain(|(k, _)| *k != call);
+                }
+                self.send(Command::Settled { key: call, verdict, by: "bob".into() });
+            }
+            "cancel" => self.send(Command::Cancel { by: "bob".into(), reason: (!rest.is_empty()).then(|| rest.into()) }),
+            "wake" => {
+                let (id, due) = self.timers.iter().min_by_key(|(_, due)| **due).map(|(id, due)| (id.clone(), *due)).unwrap_or_else(|| panic!("{}: no timer\n{}", self.name, self.log));
+                self.now = self.now.max(due);
+                self.line(&format!("  ({id})"));
+                self.send(Command::Timer(TimerId(id)));
+            }
+            // Fires the timer that begins so, at its time.
+            "wake-timer" => {
+                let (id, due) = self.timers.iter().find(|(id, _)| id.starts_with(rest)).map(|(id, due)| (id.clone(), *due)).expect("such a timer");
+                self.now = self.now.max(due);
+                self.send(Command::Timer(TimerId(id)));
+            }
+            // The person was faster than the clock: the row is decided, the timer fires, then the decision arrives.
+            "late-approve" => {
+                let row = self.rows.iter_mut().rev().find(|(_, s)| *s == RowState::Open).expect("an open row");
+                row.1 = RowState::Approved;
+                let question = row.0.clone();
+                let (id, due) = self.timers.iter().find(|(id, _)| id.starts_with("question:")).map(|(id, due)| (id.clone(), *due)).expect("its timer");
+                let at = self.now;
+                self.now = due;
+                self.send(Command::Timer(TimerId(id)));
+                let decision = Decision { question, verdict: DecisionVerdict::Approved, by: "bob".into(), at, channel: "web".into(), comment: None };
+                self.send(Command::Decided(decision));
+            }
+            "sleep" => self.now = self.now + workflow::duration::duration(rest).expect("a duration"),
+            "spurious" => self.send(Command::Timer(TimerId("wait:nothing".into()))),
+            other => panic!("{}: unknown verb `{other}`", self.name),
+        }
+    }
+}
+
+fn body(b: &Body) -> String {
+    match b {
+        Body::Null => "-".into(),
+        Body::Inline(v) => stdx::json::text(v),
+        Body::Payload(r) => format!("payload {}", r.0),
+        Body::Blob(b) => format!("blob {}", b.0),
+    }
+}
+
+fn fault(f: &Fault) -> String {
+    format!("{}: {}", f.kind, f.message)
+}
+
+/// A fact on one line.
+fn show(what: &FactKind) -> String {
+    let key = |k: &EffectKey| format!("{}!{}", k.path, k.call);
+    match what {
+        FactKind::Started { inputs, deadline, .. } => {
+            format!("started {}{}", body(inputs), if deadline.is_some() { " with a deadline" } else { "" })
+        }
+        FactKind::Entered { path, kind, about, .. } => format!("entered {path} ({kind}) {}", body(about)),
+        FactKind::Left { path, status, output, error, .. } => match error {
+            Some(f) => format!("left {path} {} {}", status.as_str(), fault(f)),
+            None => format!("left {path} {} {}", status.as_str(), body(output)),
+        },
+        FactKind::Asked { key: k, class, .. } => format!("asked {} ({})", key(k), class.as_str()),
+        FactKind::Attempting { key: k, attempt, .. } => format!("attempting {} #{attempt}", key(k)),
+        FactKind::Held { key: k, why } => format!("held {}: {why}", key(k)),
+        FactKind::Detached { key: k, .. } => format!("detached {}", key(k)),
+        FactKind::Answered { key: k, attempt, outcome } => {
+            let text = match outcome {
+                Outcome::NotSent(f) => format!("not sent, {}", fault(f)),
+                Outcome::Unknown(f) => format!("unknown, {}", fault(f)),
+                Outcome::Answered(Ok(b)) | Outcome::Dry(b) => body(b),
+                Outcome::Answered(Err(f)) => fault(f),
+            };
+            format!("answered {} #{attempt} {text}", key(k))
+        }
+        FactKind::Abandoned { key: k } => format!("abandoned {}", key(k)),
+        FactKind::Settled { key: k, verdict, by } => {
+            let word = match verdict {
+                Settlement::Happened { .. } => "happened",
+                Settlement::Again => "again",
+                Settlement::Skip => "skip",
+            };
+            format!("settled {} {word} by {by}", key(k))
+        }
+        FactKind::Waiting { path, wait, .. } => {
+            let text = match &**wait {
+                Wait::Until(t) => format!("until {t}"),
+                Wait::Approval(q) => format!("for a person: {} actions, {} unbound", q.actions.len(), q.unbound.len()),
+                Wait::Settlement(k) => format!("for a settlement of {}", key(k)),
+                other => format!("{other:?}"),
+            };
+            format!("waiting {path} {text}")
+        }
+        FactKind::Woke { path, by, decision } => {
+            format!("woke {path} by {by}{}", decision.as_ref().map_or(String::new(), |d| format!(", {:?} by {}", d.verdict, d.by)))
+        }
+        FactKind::Void { .. } => "void".into(),
+        FactKind::Logged { path, message, level } => format!("logged {path} {level}: {message}"),
+        FactKind::Ended { status, output, error, cancelled } => format!(
+            "ended {} {}{}",
+            status.as_str(),
+            error.as_ref().map_or_else(|| body(output), fault),
+            cancelled.as_ref().map_or(String::new(), |(by, why)| format!(" by {by}: {}", why.as_deref().unwrap_or("-")))
+        ),
+    }
+}
