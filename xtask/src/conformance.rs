@@ -7,6 +7,7 @@
 mod eql;
 mod kql;
 mod liquid;
+mod workflows_load;
 
 use anyhow::{Context as _, bail};
 use std::collections::BTreeMap;
@@ -33,7 +34,12 @@ pub struct Tally {
 type Run = fn(&Path) -> anyhow::Result<Tally>;
 
 /// Suites: name, where `all` finds it below the corpus folder, runner.
-const SUITES: &[(&str, &str, Run)] = &[("eql", "", eql::run), ("kql", "", kql::run), ("liquid", "liquid", liquid::run)];
+const SUITES: &[(&str, &str, Run)] = &[
+    ("eql", "", eql::run),
+    ("kql", "", kql::run),
+    ("liquid", "liquid", liquid::run),
+    ("workflows-load", "workflows", workflows_load::run),
+];
 
 /// Runs one suite, or all; true when its bar holds.
 pub fn run(suite: &str, path: &Path) -> anyhow::Result<bool> {

@@ -54,7 +54,7 @@ impl Condition {
                 };
             }
         };
-        lint(node, &text, source, path, found);
+        lint(node, &text, path, found);
         if is_template(&text) {
             let compiled = template::compile_at(node, source, limits, path, found);
             let mut refs = compiled.refs.clone();
@@ -68,7 +68,13 @@ impl Condition {
             "true" => Code::Bool(true),
             "false" => Code::Bool(false),
             _ => match engine::parse(&text) {
-                Ok(query) => Code::Kql(Arc::new(query)),
+                Ok((query, warnings)) => {
+                    for mut d in warnings {
+                        d.span = node.inside(source, d.span.start, d.span.end);
+                        found.push(d.at(path));
+                    }
+                    Code::Kql(Arc::new(query))
+                }
                 Err((message, span)) => {
                     // An operator that KQL does not have was already reported with better advice.
                     if !found.iter().any(|d| d.span == node.span && d.code.ends_with("Operator")) {
@@ -101,7 +107,7 @@ impl Condition {
                     "true" => Ok(true),
                     "false" => Ok(false),
                     _ => {
-                        let query = engine::parse(&s).map_err(|(e, _)| self.syntax(&s, &e))?;
+                        let (query, _) = engine::parse(&s).map_err(|(e, _)| self.syntax(&s, &e))?;
                         Ok(engine::eval(&query, root))
                     }
                 },
@@ -129,7 +135,7 @@ impl Condition {
 }
 
 /// Gotchas of §9.1 that can be seen in the text of a condition.
-fn lint(node: &Node, text: &str, source: &str, path: &str, found: &mut Vec<Diagnostic>) {
+fn lint(node: &Node, text: &str, path: &str, found: &mut Vec<Diagnostic>) {
     if is_typed(text) {
         return;
     }
@@ -162,24 +168,6 @@ fn lint(node: &Node, text: &str, source: &str, path: &str, found: &mut Vec<Diagn
             )
             .hint("use \":\" for equality, for example `field: value`")
             .at(path),
-        );
-    }
-    if let Some(at) = text.find(": '").or_else(|| text.find(":'")) {
-        found.push(
-            Diagnostic::warning(
-                "kqlSingleQuotes",
-                node.inside(source, at, text.len()),
-                "single quotes are ordinary characters in KQL",
-            )
-            .hint("use double quotes")
-            .at(path),
-        );
-    }
-    if let Some(at) = bare.find(": null").or_else(|| bare.find(":null")) {
-        found.push(
-            Diagnostic::warning("kqlNull", node.inside(source, at, at + 6), "`field: null` is never true")
-                .hint("use `not field: *`")
-                .at(path),
         );
     }
 }

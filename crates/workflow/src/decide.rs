@@ -411,7 +411,11 @@ impl Work<'_> {
             return Ok(());
         }
         let own = path.0.last().and_then(|h| self.program.step(&h.name)).is_some_and(|s| &*s.kind != "waitForApproval");
-        self.emit(FactKind::Woke { path: path.clone(), by: "decided".into(), decision: Some(Box::new(decision.clone())) });
+        self.emit(FactKind::Woke {
+            path: path.clone(),
+            by: "decided".into(),
+            decision: Some(Box::new(decision.clone())),
+        });
         if own {
             self.restart_clocks(&path);
         }

@@ -169,7 +169,11 @@ impl StepExecution {
                 };
                 let _ = &own;
                 let index = index.map_or(Value::Null, Value::from);
-                Some(Value::object([("name", Value::Str(h.name.clone())), ("kind", Value::from(kind)), ("index", index)]))
+                Some(Value::object([
+                    ("name", Value::Str(h.name.clone())),
+                    ("kind", Value::from(kind)),
+                    ("index", index),
+                ]))
             })
             .collect()
     }

@@ -23,7 +23,8 @@ pub(super) fn run(path: &Path) -> anyhow::Result<Tally> {
         let text = super::read_text(&file)?;
         let (program, found) = Program::load(&text, &Catalogue::default());
         let Some(program) = program else {
-            let why = found.iter().find(|d| d.is_error()).map_or_else(String::new, |d| format!("{}: {}", d.code, d.message));
+            let why =
+                found.iter().find(|d| d.is_error()).map_or_else(String::new, |d| format!("{}: {}", d.code, d.message));
             tally.failed += 1;
             tally.failures.push(format!("{id}: does not parse: {why}"));
             continue;

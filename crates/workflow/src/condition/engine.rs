@@ -4,15 +4,20 @@
 
 use crate::template::Root;
 use lang::kql;
-use stdx::Span;
+use stdx::{Diagnostic, Span};
 
 /// A parsed query.
 pub(super) type Query = kql::Ast;
 
-pub(super) fn parse(text: &str) -> Result<Query, (String, Span)> {
-    let (ast, found) = kql::parse(text);
-    match (found.into_iter().find(stdx::Diagnostic::is_error), ast) {
-        (None, Some(ast)) => Ok(ast),
+/// The query and what it warns about, or the first mistake.
+pub(super) fn parse(text: &str) -> Result<(Query, Vec<Diagnostic>), (String, Span)> {
+    let (ast, mut found) = kql::parse(text);
+    let error = found.iter().position(Diagnostic::is_error).map(|i| found.remove(i));
+    match (error, ast) {
+        (None, Some(ast)) => {
+            found.extend(kql::lint(&ast, kql::Ground::Context));
+            Ok((ast, found))
+        }
         (Some(d), _) => Err((d.message, d.span)),
         (None, None) => Err(("the query cannot be read".into(), Span::new(0, text.len()))),
     }

@@ -55,7 +55,14 @@ const ENVELOPE: [&str; 15] = [
 
 pub(super) fn load(text: &str, catalogue: &Catalogue) -> (Option<Program>, Vec<Diagnostic>) {
     let (root, mut found) = yaml::parse(text);
-    let Some(root) = root else { return (None, found) };
+    let Some(root) = root else {
+        if found.is_empty() {
+            let empty =
+                Diagnostic::error("schemaViolation", Span::new(0, 0), "a workflow is a map, the document is empty");
+            found.push(empty.hint("start with `name:`, `triggers:` and `steps:`"));
+        }
+        return (None, found);
+    };
     if root.map().is_none() {
         found.push(
             Diagnostic::error("schemaViolation", root.span, format!("a workflow is a map, found a {}", root.kind()))

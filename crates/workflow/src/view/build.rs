@@ -1,7 +1,9 @@
 //! From facts to the view, one fact after the other.
 
 use super::{Attempt, ExecutionView, StepExecution, Waited};
-use crate::core::{Body, Call, Class, Effect, EffectKey, Fact, FactKind, Fault, Hop, Outcome, Role, Status, StepPath, Wait};
+use crate::core::{
+    Body, Call, Class, Effect, EffectKey, Fact, FactKind, Fault, Hop, Outcome, Role, Status, StepPath, Wait,
+};
 use crate::program::Program;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -69,7 +71,9 @@ impl Builder<'_> {
                     self.close_below(&path.0, *status, error.as_ref(), at);
                 }
             }
-            FactKind::Asked { key, class, request, closes, kind, input, .. } => self.asked(key, *class, request, *closes, kind, input, at),
+            FactKind::Asked { key, class, request, closes, kind, input, .. } => {
+                self.asked(key, *class, request, *closes, kind, input, at)
+            }
             FactKind::Attempting { key, .. } => {
                 if let Some(a) = self.asked.iter_mut().find(|a| a.key == *key) {
                     a.since = at;
@@ -108,7 +112,9 @@ impl Builder<'_> {
                 self.view.error = error.clone();
                 self.view.cancelled = cancelled.clone();
                 let (status, error) = match status {
-                    Status::TimedOut => (Status::Failed, Some(Fault::new("TimeoutError", "Failed due to workflow timeout"))),
+                    Status::TimedOut => {
+                        (Status::Failed, Some(Fault::new("TimeoutError", "Failed due to workflow timeout")))
+                    }
                     other => (*other, error.clone()),
                 };
                 self.close_below(&[], status, error.as_ref(), at);
@@ -166,7 +172,16 @@ impl Builder<'_> {
     }
 
     #[allow(clippy::too_many_arguments, reason = "the members of the fact")]
-    fn left(&mut self, path: &StepPath, status: Status, output: &Body, error: Option<&Fault>, kind: &Arc<str>, input: &Body, at: Time) {
+    fn left(
+        &mut self,
+        path: &StepPath,
+        status: Status,
+        output: &Body,
+        error: Option<&Fault>,
+        kind: &Arc<str>,
+        input: &Body,
+        at: Time,
+    ) {
         if matches!(&**kind, "loop.break" | "loop.continue")
             && let Some(n) = path.0.iter().rposition(|h| h.role == Role::Loop)
         {
@@ -178,11 +193,22 @@ impl Builder<'_> {
         let name = path.0.last().map(|h| h.name.clone());
         // A wrapper's timeout leaves the step although its inner path was another.
         let scope = path.0.iter().position(|h| Some(&h.name) == name.as_ref()).unwrap_or(path.0.len());
-        let scope = path.0[..scope].iter().cloned().chain(path.0[scope..].iter().take_while(|h| h.role == Role::Retry).cloned()).collect::<Vec<_>>();
+        let scope = path.0[..scope]
+            .iter()
+            .cloned()
+            .chain(path.0[scope..].iter().take_while(|h| h.role == Role::Retry).cloned())
+            .collect::<Vec<_>>();
         let timed_out = error.is_some_and(|e| &*e.kind == "TimeoutError");
         let has_own = self.open.iter().any(|ix| self.view.steps[*ix].path == *path);
-        if timed_out && !has_own && self.open.iter().any(|ix| self.view.steps[*ix].path.0.starts_with(&scope) && scope.len() < path.0.len()) {
-            let inner = self.open.iter().map(|ix| self.view.steps[*ix].path.clone()).find(|p| p.0.starts_with(&scope) && p.0.last().map(|h| &h.name) == name.as_ref());
+        if timed_out
+            && !has_own
+            && self.open.iter().any(|ix| self.view.steps[*ix].path.0.starts_with(&scope) && scope.len() < path.0.len())
+        {
+            let inner = self
+                .open
+                .iter()
+                .map(|ix| self.view.steps[*ix].path.clone())
+                .find(|p| p.0.starts_with(&scope) && p.0.last().map(|h| &h.name) == name.as_ref());
             if let Some(inner) = inner {
                 let ix = self.record(&inner, kind, at);
                 self.finish(ix, status, output, error, at);
@@ -214,7 +240,9 @@ impl Builder<'_> {
             .open
             .iter()
             .copied()
-            .filter(|ix| self.view.steps[*ix].path.0.len() > path.len() && self.view.steps[*ix].path.0.starts_with(path))
+            .filter(|ix| {
+                self.view.steps[*ix].path.0.len() > path.len() && self.view.steps[*ix].path.0.starts_with(path)
+            })
             .collect();
         for ix in below {
             self.finish(ix, status, &Body::Null, error, at);
@@ -222,9 +250,24 @@ impl Builder<'_> {
     }
 
     #[allow(clippy::too_many_arguments, reason = "the members of the fact")]
-    fn asked(&mut self, key: &EffectKey, class: Class, request: &Effect, closes: bool, kind: &Arc<str>, input: &Body, at: Time) {
+    fn asked(
+        &mut self,
+        key: &EffectKey,
+        class: Class,
+        request: &Effect,
+        closes: bool,
+        kind: &Arc<str>,
+        input: &Body,
+        at: Time,
+    ) {
         let question = matches!(request, Effect::Internal(c) if matches!(**c, triage::Command::QuestionClose { .. }));
-        self.asked.push(Asked { key: key.clone(), closes, internal: matches!(request, Effect::Internal(_)), since: at, question });
+        self.asked.push(Asked {
+            key: key.clone(),
+            closes,
+            internal: matches!(request, Effect::Internal(_)),
+            since: at,
+            question,
+        });
         if question {
             return;
         }
@@ -259,7 +302,8 @@ impl Builder<'_> {
         };
         match outcome {
             Outcome::NotSent(fault) | Outcome::Unknown(fault) => {
-                let text: Arc<str> = if matches!(outcome, Outcome::NotSent(_)) { "not sent".into() } else { "outcome unknown".into() };
+                let text: Arc<str> =
+                    if matches!(outcome, Outcome::NotSent(_)) { "not sent".into() } else { "outcome unknown".into() };
                 self.with(&key.path, |s| {
                     s.attempts.push(trouble(Status::Failed, Some(fault)));
                     s.delivery = Some(text.clone());
@@ -274,7 +318,8 @@ impl Builder<'_> {
                     Ok(body) => (Status::Completed, body.clone(), None),
                     Err(fault) => (Status::Failed, Body::Null, Some(fault)),
                 };
-                let delivery: Arc<str> = if asked.internal { "inside: exactly once".into() } else { delivered(&output, error) };
+                let delivery: Arc<str> =
+                    if asked.internal { "inside: exactly once".into() } else { delivered(&output, error) };
                 self.with(&key.path, |s| {
                     if !s.attempts.is_empty() {
                         s.attempts.push(trouble(status, error));
@@ -371,9 +416,14 @@ fn request_text(call: &Call) -> Arc<str> {
     let text = |key: &str| params.get(key).and_then(Value::as_str).map(str::to_owned);
     let line = match &*call.operation {
         "http" | "kibana.request" => {
-            let base = call.target.get("base_url").and_then(Value::as_str).filter(|_| call.connector.is_some()).unwrap_or("");
+            let base =
+                call.target.get("base_url").and_then(Value::as_str).filter(|_| call.connector.is_some()).unwrap_or("");
             let url = text("url").filter(|_| call.connector.is_none()).unwrap_or_default();
-            let head = format!("{} {base}{url}{}", text("method").unwrap_or_else(|| "GET".into()), text("path").unwrap_or_default());
+            let head = format!(
+                "{} {base}{url}{}",
+                text("method").unwrap_or_else(|| "GET".into()),
+                text("path").unwrap_or_default()
+            );
             match params.get("body") {
                 Some(body) if !body.is_null() => format!("{head}\n{}", crate::json::scalar_text(body)),
                 _ => head,

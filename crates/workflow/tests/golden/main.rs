@@ -22,7 +22,10 @@ impl Document {
     fn block(&self, name: &str) -> Option<&str> {
         let fence = format!("```{name}\n");
         let start = self.text.find(&fence)? + fence.len();
-        let end = self.text[start..].find("\n```").map(|i| start + i + 1).or_else(|| self.text[start..].starts_with("```").then_some(start))?;
+        let end = self.text[start..]
+            .find("\n```")
+            .map(|i| start + i + 1)
+            .or_else(|| self.text[start..].starts_with("```").then_some(start))?;
         Some(&self.text[start..end])
     }
 
@@ -93,7 +96,8 @@ fn every_step_type_has_a_golden_run() {
         .chain(workflow::steps::FLOW.iter().map(|f| f.0))
         .filter(|name| {
             let wanted = format!("type: {name}");
-            !all.match_indices(&wanted).any(|(i, _)| !all[i + wanted.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '.'))
+            !all.match_indices(&wanted)
+                .any(|(i, _)| !all[i + wanted.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '.'))
         })
         .collect();
     assert!(missing.is_empty(), "no golden run for {missing:?}");

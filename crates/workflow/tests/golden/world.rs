@@ -79,8 +79,10 @@ impl World {
         let (program, found) = Program::load(yaml, &catalogue);
         let errors: Vec<_> = found.iter().filter(|d| d.is_error() && d.code != "unsupportedStepType").collect();
         assert!(errors.is_empty(), "{name}: {errors:#?}");
-        let unbound = if setup.get("unbound").and_then(Value::as_str) == Some("allow") { Unbound::Allow } else { Unbound::Ask };
-        let fuel = Fuel { facts: setup.get("fuel").and_then(Value::as_i64).map_or(256, |n| n as usize), ..Fuel::default() };
+        let unbound =
+            if setup.get("unbound").and_then(Value::as_str) == Some("allow") { Unbound::Allow } else { Unbound::Ask };
+        let fuel =
+            Fuel { facts: setup.get("fuel").and_then(Value::as_i64).map_or(256, |n| n as usize), ..Fuel::default() };
         Self {
             name: name.into(),
             program: program.expect("a program"),
@@ -93,7 +95,13 @@ impl World {
             attempts: BTreeMap::new(),
             timers: BTreeMap::new(),
             rows: vec![],
-            refusals: setup.get("refuse").and_then(Value::as_array).unwrap_or_default().iter().filter_map(|v| v.as_str().map(str::to_owned)).collect(),
+            refusals: setup
+                .get("refuse")
+                .and_then(Value::as_array)
+                .unwrap_or_default()
+                .iter()
+                .filter_map(|v| v.as_str().map(str::to_owned))
+                .collect(),
             now: Time::parse("2026-01-15T12:00:00Z").unwrap(),
             start: json(start),
             fuel,
@@ -133,11 +141,19 @@ impl World {
             self.line(&format!("> {line}"));
             self.act(line);
         }
-        assert!(self.rows.iter().all(|(_, s)| *s != RowState::Open) || self.state.ended().is_none() || self.open_settlement(), "{}: an open question outlives the run", self.name);
+        assert!(
+            self.rows.iter().all(|(_, s)| *s != RowState::Open)
+                || self.state.ended().is_none()
+                || self.open_settlement(),
+            "{}: an open question outlives the run",
+            self.name
+        );
         if self.state.ended().is_some() {
             assert!(self.timers.is_empty(), "{}: timers outlive the run: {:?}", self.name, self.timers);
         } else {
-            let waits = !self.timers.is_empty() || !self.outbox.is_empty() || self.rows.iter().any(|(_, s)| *s == RowState::Open);
+            let waits = !self.timers.is_empty()
+                || !self.outbox.is_empty()
+                || self.rows.iter().any(|(_, s)| *s == RowState::Open);
             assert!(waits, "{}: INV-08: the run neither ended nor waits for anything", self.name);
         }
     }
@@ -164,7 +180,12 @@ impl World {
         }
         // A restart: nothing must come of a `Continue` where there is nothing to do.
         let idle = self.turn(&Command::Continue);
-        assert!(idle.facts.is_empty() && idle.effects.is_empty() && !idle.more, "{}: an idle `Continue` gave {:?}", self.name, idle.facts);
+        assert!(
+            idle.facts.is_empty() && idle.effects.is_empty() && !idle.more,
+            "{}: an idle `Continue` gave {:?}",
+            self.name,
+            idle.facts
+        );
         let status = self.state.summary().status.as_str();
         self.line(&format!("= {status}"));
     }
@@ -173,7 +194,8 @@ impl World {
         let loaded = std::cell::RefCell::new(std::collections::BTreeSet::new());
         for _ in 0..50 {
             let payloads = |r: PayloadRef| loaded.borrow().contains(&r.0).then(|| self.payloads[&r].clone());
-            let cx = Cx { now: self.now, catalogue: &self.catalogue, env: &self.env, payloads: &payloads, fuel: self.fuel };
+            let cx =
+                Cx { now: self.now, catalogue: &self.catalogue, env: &self.env, payloads: &payloads, fuel: self.fuel };
             match decide(&self.program, &self.state, command, &cx) {
                 Decided::Turn(turn) => return *turn,
                 Decided::Need(refs) => {
@@ -200,7 +222,11 @@ impl World {
                 TimerChange::Set { id, due, durable } => {
                     self.timers.insert(id.0.clone(), *due);
                     let row = if *durable { "row" } else { "memory" };
-                    self.line(&format!("  timer {} at +{}s, {row}", id.0, due.since(Time::parse("2026-01-15T12:00:00Z").unwrap()).ms() as f64 / 1000.0));
+                    self.line(&format!(
+                        "  timer {} at +{}s, {row}",
+                        id.0,
+                        due.since(Time::parse("2026-01-15T12:00:00Z").unwrap()).ms() as f64 / 1000.0
+                    ));
                 }
                 TimerChange::Clear { id } => {
                     self.timers.remove(&id.0);
@@ -221,12 +247,20 @@ impl World {
                     internal = true;
                     let result = self.internal(command);
                     let outcome = Outcome::Answered(result.map(Body::from));
-                    self.fold(Fact { at: self.now, what: FactKind::Answered { key: key.clone(), attempt: 1, outcome } });
+                    self.fold(Fact {
+                        at: self.now,
+                        what: FactKind::Answered { key: key.clone(), attempt: 1, outcome },
+                    });
                 }
                 other => {
                     self.outbox.push((key.clone(), other.clone()));
                     let text = match other {
-                        Effect::Call(c) => format!("  -> {} {} {}", c.class.as_str(), c.operation, stdx::json::text(c.params.value().unwrap_or(&Value::Null))),
+                        Effect::Call(c) => format!(
+                            "  -> {} {} {}",
+                            c.class.as_str(),
+                            c.operation,
+                            stdx::json::text(c.params.value().unwrap_or(&Value::Null))
+                        ),
                         _ => "  -> child".into(),
                     };
                     self.line(&text);
@@ -239,7 +273,12 @@ impl World {
             let mut state = State::default();
             facts.iter().for_each(|f| evolve(&mut state, f));
             // Times come back as text where a value held one; nothing else may differ.
-            assert_eq!(format!("{:?}", state.summary()), format!("{:?}", self.state.summary()), "{}: summary after a fold", self.name);
+            assert_eq!(
+                format!("{:?}", state.summary()),
+                format!("{:?}", self.state.summary()),
+                "{}: summary after a fold",
+                self.name
+            );
             assert_eq!(state.timers(), self.state.timers(), "{}: timers after a fold", self.name);
             self.state = state;
         }
@@ -270,10 +309,13 @@ impl World {
         match command {
             C::CaseCreate { id, body } => Ok(case(id, body)),
             C::CasePatch { body } => Ok(body.clone()),
-            C::CaseTags { case: id, .. } | C::CommentAdd { case: id, .. } | C::AlertsAttach { case: id, .. } | C::ObservablesAdd { case: id, .. } => {
-                Ok(case(id, &Value::Null))
+            C::CaseTags { case: id, .. }
+            | C::CommentAdd { case: id, .. }
+            | C::AlertsAttach { case: id, .. }
+            | C::ObservablesAdd { case: id, .. } => Ok(case(id, &Value::Null)),
+            C::AlertStatus { ids, .. } => {
+                Ok(Value::object([("updated", Value::from(ids.len())), ("missing", Value::from(vec![]))]))
             }
-            C::AlertStatus { ids, .. } => Ok(Value::object([("updated", Value::from(ids.len())), ("missing", Value::from(vec![]))])),
             C::QuestionAsk(q) => {
                 self.rows.push((q.id.clone(), RowState::Open));
                 Ok(Value::Null)
@@ -292,20 +334,35 @@ impl World {
     fn pending(&self, step: &str) -> (EffectKey, Call) {
         let found = self.outbox.iter().find(|(k, _)| k.path.0.last().is_some_and(|h| &*h.name == step));
         let Some((key, Effect::Call(call))) = found else {
-            panic!("{}: no call of `{step}` is out; {:?}\n{}", self.name, self.outbox.iter().map(|(k, _)| k.to_string()).collect::<Vec<_>>(), self.log)
+            panic!(
+                "{}: no call of `{step}` is out; {:?}\n{}",
+                self.name,
+                self.outbox.iter().map(|(k, _)| k.to_string()).collect::<Vec<_>>(),
+                self.log
+            )
         };
         (key.clone(), (**call).clone())
     }
 
     fn begin(&mut self, key: &EffectKey, target: Value, held: Option<&str>) {
-        self.send(Command::Begin { key: key.clone(), not_after: self.now + Duration::from_secs(30), target, held: held.map(Into::into) });
+        self.send(Command::Begin {
+            key: key.clone(),
+            not_after: self.now + Duration::from_secs(30),
+            target,
+            held: held.map(Into::into),
+        });
     }
 
     fn outcome(&mut self, step: &str, outcome: Outcome) {
         let (key, call) = self.pending(step);
-        let begun = self.state.calls().iter().any(|c| c.key == key && matches!(c.phase, workflow::state::Phase::Attempting { .. }));
+        let begun = self
+            .state
+            .calls()
+            .iter()
+            .any(|c| c.key == key && matches!(c.phase, workflow::state::Phase::Attempting { .. }));
         if call.class == Class::Destructive && !begun && !matches!(outcome, Outcome::NotSent(_)) {
-            let target = call.connector.as_ref().map_or(call.target.clone(), |c| self.catalogue.connectors[c].target.clone());
+            let target =
+                call.connector.as_ref().map_or(call.target.clone(), |c| self.catalogue.connectors[c].target.clone());
             self.begin(&key, target, None);
         }
         let attempt = self.attempts.entry(key.clone()).or_insert(0);
@@ -339,28 +396,47 @@ impl World {
             "unknown" => self.outcome(step, Outcome::Unknown(Fault::new("ConnectionLost", arg))),
             "begin" => {
                 let (key, call) = self.pending(step);
-                let target = call.connector.as_ref().map_or(call.target.clone(), |c| self.catalogue.connectors[c].target.clone());
+                let target = call
+                    .connector
+                    .as_ref()
+                    .map_or(call.target.clone(), |c| self.catalogue.connectors[c].target.clone());
                 self.begin(&key, target, (!arg.is_empty()).then_some(arg));
             }
             "refuse" => self.refusals.push_back(rest.into()),
             "retarget" => self.catalogue.connectors.get_mut(step).unwrap().target = json(arg),
             "approve" | "reject" => {
-                let row = self.rows.iter_mut().rev().find(|(_, s)| *s == RowState::Open).unwrap_or_else(|| panic!("{}: no open row\n{}", self.name, self.log));
+                let row = self
+                    .rows
+                    .iter_mut()
+                    .rev()
+                    .find(|(_, s)| *s == RowState::Open)
+                    .unwrap_or_else(|| panic!("{}: no open row\n{}", self.name, self.log));
                 row.1 = if verb == "approve" { RowState::Approved } else { RowState::Rejected };
                 let verdict = if verb == "approve" { DecisionVerdict::Approved } else { DecisionVerdict::Rejected };
                 let question = row.0.clone();
                 let comment = (!rest.is_empty()).then(|| rest.into());
-                let decision = Decision { question, verdict, by: "bob".into(), at: self.now, channel: "web".into(), comment };
+                let decision =
+                    Decision { question, verdict, by: "bob".into(), at: self.now, channel: "web".into(), comment };
                 self.send(Command::Decided(decision));
             }
             "settle" => {
-                let call = self.state.calls().iter().find(|c| c.key.path.0.last().is_some_and(|h| &*h.name == step)).expect("a call").key.clone();
+                let call = self
+                    .state
+                    .calls()
+                    .iter()
+                    .find(|c| c.key.path.0.last().is_some_and(|h| &*h.name == step))
+                    .expect("a call")
+                    .key
+                    .clone();
                 for row in self.rows.iter_mut().filter(|r| r.1 == RowState::Open) {
                     row.1 = RowState::Settled;
                 }
                 assert_eq!(EffectKey::parse(&call.to_string()).as_ref(), Some(&call), "keys read back");
                 let verdict = match arg {
-                    "happened" => Settlement::Happened { output: Body::from(Value::from("seen in the log")), note: Some("checked".into()) },
+                    "happened" => Settlement::Happened {
+                        output: Body::from(Value::from("seen in the log")),
+                        note: Some("checked".into()),
+                    },
                     "again" => Settlement::Again,
                     _ => Settlement::Skip,
                 };
@@ -371,16 +447,28 @@ impl World {
                 }
                 self.send(Command::Settled { key: call, verdict, by: "bob".into() });
             }
-            "cancel" => self.send(Command::Cancel { by: "bob".into(), reason: (!rest.is_empty()).then(|| rest.into()) }),
+            "cancel" => {
+                self.send(Command::Cancel { by: "bob".into(), reason: (!rest.is_empty()).then(|| rest.into()) })
+            }
             "wake" => {
-                let (id, due) = self.timers.iter().min_by_key(|(_, due)| **due).map(|(id, due)| (id.clone(), *due)).unwrap_or_else(|| panic!("{}: no timer\n{}", self.name, self.log));
+                let (id, due) = self
+                    .timers
+                    .iter()
+                    .min_by_key(|(_, due)| **due)
+                    .map(|(id, due)| (id.clone(), *due))
+                    .unwrap_or_else(|| panic!("{}: no timer\n{}", self.name, self.log));
                 self.now = self.now.max(due);
                 self.line(&format!("  ({id})"));
                 self.send(Command::Timer(TimerId(id)));
             }
             // Fires the timer that begins so, at its time.
             "wake-timer" => {
-                let (id, due) = self.timers.iter().find(|(id, _)| id.starts_with(rest)).map(|(id, due)| (id.clone(), *due)).expect("such a timer");
+                let (id, due) = self
+                    .timers
+                    .iter()
+                    .find(|(id, _)| id.starts_with(rest))
+                    .map(|(id, due)| (id.clone(), *due))
+                    .expect("such a timer");
                 self.now = self.now.max(due);
                 self.send(Command::Timer(TimerId(id)));
             }
@@ -389,11 +477,23 @@ impl World {
                 let row = self.rows.iter_mut().rev().find(|(_, s)| *s == RowState::Open).expect("an open row");
                 row.1 = RowState::Approved;
                 let question = row.0.clone();
-                let (id, due) = self.timers.iter().find(|(id, _)| id.starts_with("question:")).map(|(id, due)| (id.clone(), *due)).expect("its timer");
+                let (id, due) = self
+                    .timers
+                    .iter()
+                    .find(|(id, _)| id.starts_with("question:"))
+                    .map(|(id, due)| (id.clone(), *due))
+                    .expect("its timer");
                 let at = self.now;
                 self.now = due;
                 self.send(Command::Timer(TimerId(id)));
-                let decision = Decision { question, verdict: DecisionVerdict::Approved, by: "bob".into(), at, channel: "web".into(), comment: None };
+                let decision = Decision {
+                    question,
+                    verdict: DecisionVerdict::Approved,
+                    by: "bob".into(),
+                    at,
+                    channel: "web".into(),
+                    comment: None,
+                };
                 self.send(Command::Decided(decision));
             }
             "sleep" => self.now = self.now + workflow::duration::duration(rest).expect("a duration"),
@@ -460,7 +560,10 @@ fn show(what: &FactKind) -> String {
             format!("waiting {path} {text}")
         }
         FactKind::Woke { path, by, decision } => {
-            format!("woke {path} by {by}{}", decision.as_ref().map_or(String::new(), |d| format!(", {:?} by {}", d.verdict, d.by)))
+            format!(
+                "woke {path} by {by}{}",
+                decision.as_ref().map_or(String::new(), |d| format!(", {:?} by {}", d.verdict, d.by))
+            )
         }
         FactKind::Void { .. } => "void".into(),
         FactKind::Logged { path, message, level } => format!("logged {path} {level}: {message}"),
@@ -468,7 +571,9 @@ fn show(what: &FactKind) -> String {
             "ended {} {}{}",
             status.as_str(),
             error.as_ref().map_or_else(|| body(output), fault),
-            cancelled.as_ref().map_or(String::new(), |(by, why)| format!(" by {by}: {}", why.as_deref().unwrap_or("-")))
+            cancelled
+                .as_ref()
+                .map_or(String::new(), |(by, why)| format!(" by {by}: {}", why.as_deref().unwrap_or("-")))
         ),
     }
 }
