@@ -96,6 +96,26 @@ describe('S2: a rule that starts workflows', () => {
     assert.equal(await page.getByRole('list', { name: 'Attached workflows' }).getByRole('listitem').count(), 2);
   });
 
+  test('a new workflow for the rule comes back attached, what was being written is kept', async () => {
+    await go('/rules/new');
+    await page.getByLabel('Name').fill(`Kept ${tag}`);
+    await page.getByRole('textbox', { name: 'Add workflows' }).click();
+    await page.getByRole('option', { name: /New workflow for this rule/ }).click();
+    await page.waitForURL(/\/workflows\/new\?rule=new/);
+    await page.locator('.cm-content').waitFor();
+    await page.evaluate(() => {});
+    await page.locator('.cm-content').click();
+    await page.keyboard.press('Control+Home');
+    await page.keyboard.press('Shift+End');
+    await page.keyboard.insertText(`name: ui-fresh-${tag}`);
+    await page.getByText('valid', { exact: true }).waitFor();
+    await page.getByRole('button', { name: /Save and attach/ }).click();
+    await page.waitForURL(/\/rules\/new/);
+    await page.getByRole('list', { name: 'Attached workflows' }).getByText(`ui-fresh-${tag}`).waitFor();
+    assert.equal(await page.getByLabel('Name').inputValue(), `Kept ${tag}`);
+    page.once('dialog', (d) => d.accept());
+  });
+
   test('a rule without a name is not saved, the error stands under its field', async () => {
     await go('/rules/new');
     await page.getByRole('textbox', { name: 'Query' }).click();

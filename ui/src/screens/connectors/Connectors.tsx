@@ -79,7 +79,7 @@ function Form({ c, catalogue, write, onDone }: { c: Connector | null; catalogue:
   const save = async (): Promise<void> => {
     const e: Record<string, string> = {};
     if (!name.trim()) e['#name'] = 'Write a name.';
-    for (const k of (t?.config as Schema | undefined)?.required ?? []) if (config[k] === undefined) e[k] = 'Needed.';
+    for (const k of (t?.config as Schema | null | undefined)?.required ?? []) if (config[k] === undefined) e[k] = 'Needed.';
     const needSecrets = (t?.secrets as Schema | undefined)?.required ?? [];
     if (!c || Object.keys(secrets).length > 0) for (const k of needSecrets) if (secrets[k] === undefined) e[k] = c ? 'Secrets are replaced together: write it again.' : 'Needed.';
     setErrors(e);
@@ -119,8 +119,8 @@ function Form({ c, catalogue, write, onDone }: { c: Connector | null; catalogue:
       {!c && <Select data-autofocus label="Type" searchable data={catalogue.connectors.map((x) => ({ value: x.id, label: x.title }))} value={type} onChange={(v) => { setType(v); setConfig({}); setSecrets({}); }} />}
       {t && <p className="small ink2">{t.description}{t.steps.length ? <>. Serves <span className="mono">{t.steps.join(', ')}</span></> : ''}</p>}
       {(t || c) && <TextInput label="Name" value={name} onChange={(e) => setName(e.currentTarget.value)} error={errors['#name']} disabled={!write || fixed} />}
-      {t && <SchemaForm schema={t.config as Schema} value={config} onChange={setConfig} errors={errors} disabled={!write || fixed} />}
-      {t && Object.keys((t.secrets as Schema).properties ?? {}).length > 0 && <><div className="strong" style={{ marginTop: 4 }}>Secrets</div><SchemaForm schema={t.secrets as Schema} value={secrets} onChange={setSecrets} secret set={c !== null && !c.is_missing_secrets} errors={errors} disabled={!write || fixed} /></>}
+      {t && <SchemaForm schema={(t.config ?? {}) as Schema} value={config} onChange={setConfig} errors={errors} disabled={!write || fixed} />}
+      {t && Object.keys((t.secrets as Schema | null)?.properties ?? {}).length > 0 && <><div className="strong" style={{ marginTop: 4 }}>Secrets</div><SchemaForm schema={t.secrets as Schema} value={secrets} onChange={setSecrets} secret set={c !== null && !c.is_missing_secrets} errors={errors} disabled={!write || fixed} /></>}
       {!t && c && <pre className="code">{JSON.stringify(c.config ?? {}, null, 2)}</pre>}
       {fixed && <p className="small ink2">It stands in the server's configuration and is changed there.</p>}
       {c?.watchfire?.last_error && <div className="small t-high">Last error, <Moment at={c.watchfire.last_error_at} />: {visible(c.watchfire.last_error)}</div>}

@@ -55,7 +55,17 @@ function Body({ rule }: { rule: Rule | null }) {
   const can = useCan();
   const write = can('rules:write');
   const [base, setBase] = useState<Form>(rule ? formOf(rule) : FRESH);
-  const [f, setF] = useState<Form>(base);
+  // What was being written when one left for a new workflow of this rule.
+  const kept = `watchfire.rule.${rule?.id ?? 'new'}`;
+  const [f, setF] = useState<Form>(() => {
+    const s = sessionStorage.getItem(kept);
+    try {
+      return s === null ? base : { ...base, ...(JSON.parse(s) as Form) };
+    } catch {
+      return base;
+    }
+  });
+  useEffect(() => sessionStorage.removeItem(kept), [kept]);
   const [errors, setErrors] = useState<Record<string, string>>({});
   const [busy, setBusy] = useState(false);
   const workflows = useQuery(q.workflows());
@@ -189,7 +199,7 @@ function Body({ rule }: { rule: Rule | null }) {
                   })}
                 </ul>
               )}
-              {write && <Picker list={list} taken={acts.map((x) => workflowIdOf(x.a))} onAdd={(id) => set('actions', [...f.actions, workflowAction(id, false)])} onRemove={(id) => set('actions', f.actions.filter((a) => a.action_type_id !== '.workflows' || workflowIdOf(a) !== id))} onNew={() => go('/workflows/new', { rule: rule?.id ?? 'new' })} canNew={rule !== null && can('workflows:write')} error={workflows.error} />}
+              {write && <Picker list={list} taken={acts.map((x) => workflowIdOf(x.a))} onAdd={(id) => set('actions', [...f.actions, workflowAction(id, false)])} onRemove={(id) => set('actions', f.actions.filter((a) => a.action_type_id !== '.workflows' || workflowIdOf(a) !== id))} onNew={() => { sessionStorage.setItem(kept, JSON.stringify(f)); go('/workflows/new', { rule: rule?.id ?? 'new' }); }} canNew={can('workflows:write')} error={workflows.error} />}
               {others.length > 0 && <div style={{ marginTop: 14 }}><b>Other actions</b><ul>{others.map((a, i) => <li key={i} className="small ink2"><code>{a.action_type_id}</code> {visible(a.id)}, kept as they are</li>)}</ul></div>}
             </section>
           </div>

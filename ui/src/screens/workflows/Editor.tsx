@@ -115,7 +115,7 @@ function Body({ w }: { w: Workflow | null }) {
       setBusy(false);
     }
   }, [w, text, write, busy, go, url.rule]);
-  useBlocker({ shouldBlockFn: async () => !(await new Promise<boolean>((ok) => modals.openConfirmModal({ title: 'Leave without saving?', children: <p>Your changes to this workflow are not saved.</p>, labels: { confirm: 'Leave', cancel: 'Stay' }, confirmProps: { variant: 'filled', color: 'danger' }, onConfirm: () => ok(true), onCancel: () => ok(false), onClose: () => ok(false) }))), enableBeforeUnload: () => dirtyRef.current, disabled: !dirty });
+  useBlocker({ shouldBlockFn: async () => dirtyRef.current && !(await new Promise<boolean>((ok) => modals.openConfirmModal({ title: 'Leave without saving?', children: <p>Your changes to this workflow are not saved.</p>, labels: { confirm: 'Leave', cancel: 'Stay' }, confirmProps: { variant: 'filled', color: 'danger' }, onConfirm: () => ok(true), onCancel: () => ok(false), onClose: () => ok(false) }))), enableBeforeUnload: () => dirtyRef.current, disabled: !dirty });
   const nextProblem = (): void => {
     const d = problems.find((x) => x.line > line) ?? problems[0];
     if (d) handle.current?.goTo(d.line, d.column, true);
