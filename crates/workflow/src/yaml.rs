@@ -16,6 +16,8 @@ pub const CHARS_MAX: usize = 1_048_576;
 pub const DEPTH_MAX: usize = 64;
 /// Nodes of a document at most, aliases counted as what they stand for.
 pub const NODES_MAX: usize = 100_000;
+/// Lines inside brackets that are mended before giving up; see `joined`.
+const JOINS_MAX: usize = 64;
 /// Findings about one document at most.
 pub const FINDINGS_MAX: usize = 200;
 
@@ -218,25 +220,57 @@ pub fn parse(text: &str) -> (Option<Node>, Vec<Diagnostic>) {
         .hint("split the workflow, or move data out of it");
         return (None, vec![d]);
     }
-    let mut reader = Reader {
-        text,
-        offsets: Offsets::new(text),
-        open: vec![],
-        anchors: vec![],
-        nodes: 0,
-        root: None,
-        found: vec![],
-    };
-    match reader.run() {
-        Ok(()) => {
-            let broken = reader.found.iter().any(|d| d.code != "duplicateKey" && d.is_error());
-            (reader.root.take().filter(|_| !broken), reader.found)
-        }
-        Err(d) => {
-            reader.found.push(d);
-            (None, reader.found)
+    let mut text = std::borrow::Cow::Borrowed(text);
+    for _ in 0..JOINS_MAX {
+        let mut reader = Reader::new(&text);
+        match reader.run() {
+            Ok(()) => {
+                let broken = reader.found.iter().any(|d| d.code != "duplicateKey" && d.is_error());
+                return (reader.root.take().filter(|_| !broken), reader.found);
+            }
+            Err(Broken::Indentation(at)) => match joined(&text, at) {
+                Some(better) => text = better.into(),
+                None => {
+                    let span = Span::new(at, (at + 1).min(text.len()));
+                    return (None, vec![syntax(span, "invalid indentation")]);
+                }
+            },
+            Err(Broken::Said(d)) => {
+                reader.found.push(*d);
+                return (None, reader.found);
+            }
         }
     }
+    (None, vec![syntax(Span::new(0, 0), "lists and maps in brackets are indented less than what they belong to")])
+}
+
+/// Why reading stopped.
+enum Broken {
+    /// Inside brackets a line is indented less than YAML wants; other readers take it.
+    Indentation(usize),
+    Said(Box<Diagnostic>),
+}
+
+impl From<Diagnostic> for Broken {
+    fn from(d: Diagnostic) -> Self {
+        Self::Said(Box::new(d))
+    }
+}
+
+/// The text with the line of `at` joined to the line before; same length, so that places stay. `None` where a comment stands between.
+fn joined(text: &str, at: usize) -> Option<String> {
+    let newline = text[..at].rfind('\n')?;
+    if !text[newline + 1..at].trim().is_empty()
+        || text[text[..newline].rfind('\n').map_or(0, |i| i + 1)..newline].contains('#')
+    {
+        return None;
+    }
+    let carriage = text[..newline].ends_with('\r');
+    let mut out = String::with_capacity(text.len());
+    out.push_str(&text[..newline - usize::from(carriage)]);
+    out.push_str(if carriage { "  " } else { " " });
+    out.push_str(&text[newline + 1..]);
+    Some(out)
 }
 
 struct Reader<'a> {
@@ -249,8 +283,12 @@ struct Reader<'a> {
     found: Vec<Diagnostic>,
 }
 
-impl Reader<'_> {
-    fn run(&mut self) -> Result<(), Diagnostic> {
+impl<'a> Reader<'a> {
+    fn new(text: &'a str) -> Self {
+        Reader { text, offsets: Offsets::new(text), open: vec![], anchors: vec![], nodes: 0, root: None, found: vec![] }
+    }
+
+    fn run(&mut self) -> Result<(), Broken> {
         let mut parser = Parser::new_from_str(self.text);
         loop {
             let (event, span) = match parser.next_event() {
@@ -258,7 +296,10 @@ impl Reader<'_> {
                 Some(Ok(e)) => e,
                 Some(Err(e)) => {
                     let at = self.offsets.byte(e.marker().index(), self.text.len());
-                    return Err(syntax(Span::new(at, (at + 1).min(self.text.len())), e.info()));
+                    if e.info().contains("invalid indentation") {
+                        return Err(Broken::Indentation(at));
+                    }
+                    return Err(syntax(Span::new(at, (at + 1).min(self.text.len())), e.info()).into());
                 }
             };
             let start = self.offsets.byte(span.start.index(), self.text.len());
@@ -268,11 +309,12 @@ impl Reader<'_> {
                 Event::StreamEnd => return Ok(()),
                 Event::DocumentStart(_) if self.root.is_some() => {
                     return Err(Diagnostic::error("yamlSyntaxError", span, "a second document follows")
-                        .hint("one workflow is one document: remove the `---`"));
+                        .hint("one workflow is one document: remove the `---`")
+                        .into());
                 }
                 Event::Alias(id) => {
                     let Some((_, node, size)) = self.anchors.iter().find(|a| a.0 == id) else {
-                        return Err(syntax(span, "the alias refers to an anchor that is not complete"));
+                        return Err(syntax(span, "the alias refers to an anchor that is not complete").into());
                     };
                     let (node, size) = (Node { span, value: node.value.clone() }, *size);
                     self.count(size, span)?;

@@ -81,7 +81,7 @@ const BROKEN: &[(&str, &str)] = &[
         "  - { name: a, type: if, condition: 'x: (a or', steps: [{ name: b, type: console }] }",
         "invalidIfConditionSyntax",
     ),
-    ("  - { name: a, type: console, if: \"x: 'y'\" }", "4:40 kqlSingleQuotes?"),
+    ("  - { name: a, type: console, if: \"x: 'y'\" }", "kqlSingleQuotes?"),
     ("  - { name: a, type: console, if: 'x: null' }", "4:39 kqlNull?"),
     (
         "  - name: a\n    type: console\n    with: { message: \"{{ x | to_json }}\" }",

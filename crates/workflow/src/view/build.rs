@@ -89,7 +89,9 @@ impl Builder<'_> {
                 self.with(&key.path, |s| {
                     s.delivery = Some(text.clone());
                     end_wait(s, at);
-                    s.status = Status::Running;
+                    if s.finished_at.is_none() {
+                        s.status = Status::Running;
+                    }
                 });
             }
             FactKind::Abandoned { key } => {
@@ -363,7 +365,7 @@ impl Builder<'_> {
         };
         self.with(&at_step, |s| {
             s.waits.push(Waited { kind, from: at, to: None });
-            if !retry {
+            if !retry && s.finished_at.is_none() {
                 s.status = status;
             }
             if let Some(last) = s.attempts.last_mut() {

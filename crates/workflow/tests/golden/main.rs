@@ -64,7 +64,8 @@ fn run(doc: &Document, refold: bool) -> String {
     let script = doc.block("script").unwrap_or("");
     let mut world = World::new(&name, yaml, setup, start, refold);
     world.run(script);
-    world.log
+    let steps = world.steps();
+    format!("{}--\n{steps}", world.log)
 }
 
 #[test]

@@ -158,6 +158,63 @@ impl World {
         }
     }
 
+    /// What people see of the run: one line per step execution.
+    pub fn steps(&self) -> String {
+        let view = workflow::view::execution(&self.facts, Some(&self.program));
+        assert_eq!(view.status, self.state.summary().status);
+        let mut out = String::new();
+        for s in &view.steps {
+            let scopes: Vec<String> = s
+                .scope_stack()
+                .iter()
+                .map(|v| {
+                    format!(
+                        "{}:{}",
+                        v.get("name").and_then(Value::as_str).unwrap_or(""),
+                        v.get("index").map_or("-".into(), stdx::json::text)
+                    )
+                })
+                .collect();
+            let _ = write!(
+                out,
+                "{} {} {}#{} {}",
+                s.global_execution_index,
+                s.step_id,
+                s.step_type,
+                s.step_execution_index,
+                s.status.as_str()
+            );
+            if !scopes.is_empty() {
+                let _ = write!(out, " in {}", scopes.join("/"));
+            }
+            for a in &s.attempts {
+                let _ = write!(out, " attempt {} {}", a.n, a.status.as_str());
+            }
+            for w in &s.waits {
+                let _ = write!(out, " waited for {}", w.kind);
+            }
+            if let Some(request) = &s.request {
+                let _ = write!(out, " [{}]", request.replace('\n', " | "));
+            }
+            if let Some(d) = &s.delivery {
+                let _ = write!(out, " ({d})");
+            }
+            if let Some(e) = &s.error {
+                let _ = write!(out, " {}", e.kind);
+            }
+            assert_eq!(s.finished_at.is_some(), s.status.is_terminal(), "{}: {} {:?}", self.name, s.step_id, s.status);
+            out.push('\n');
+        }
+        if view.finished_at.is_some() {
+            assert!(
+                view.steps.iter().all(|s| s.status.is_terminal()),
+                "{}: an open step after the end\n{out}",
+                self.name
+            );
+        }
+        out
+    }
+
     fn open_settlement(&self) -> bool {
         self.state.calls().iter().any(|c| c.orphan)
     }
@@ -197,7 +254,14 @@ impl World {
             let cx =
                 Cx { now: self.now, catalogue: &self.catalogue, env: &self.env, payloads: &payloads, fuel: self.fuel };
             match decide(&self.program, &self.state, command, &cx) {
-                Decided::Turn(turn) => return *turn,
+                Decided::Turn(turn) => {
+                    // The commit failed: the same command is worked off again and must give the same turn.
+                    let Decided::Turn(again) = decide(&self.program, &self.state, command, &cx) else {
+                        panic!("{}: not the same again", self.name)
+                    };
+                    assert_eq!(*turn, *again, "{}: not the same again", self.name);
+                    return *turn;
+                }
                 Decided::Need(refs) => {
                     assert!(!refs.is_empty(), "{}: needs nothing", self.name);
                     loaded.borrow_mut().extend(refs.iter().map(|r| r.0));
