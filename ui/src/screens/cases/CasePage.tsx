@@ -18,6 +18,7 @@ import { toast, toastError } from '../../kit/toast';
 import { useUrl } from '../../kit/url';
 import { PageHead } from '../../shell/Shell';
 import { STATUS } from './CaseList';
+import { foldSteps } from './fold';
 
 const KINDS: [TimelineKind | 'all', string][] = [['all', 'All'], ['alert', 'Alerts'], ['comment', 'Comments'], ['step', 'Steps'], ['approval', 'Approvals'], ['command', 'Commands'], ['change', 'Changes']];
 
@@ -203,29 +204,6 @@ function useTimeline(id: string, order: 'newest' | 'oldest', kinds: string[]) {
 }
 
 const ICON = { alert: IconBell, comment: IconMessage, step: IconRoute, approval: IconUserCheck, command: IconTerminal2, change: IconPencil, summary: IconSparkles };
-type Folded = TimelineEntry | { fold: (TimelineEntry & { kind: 'step' })[] };
-
-/** Runs of three and more steps of one execution fold into one entry. */
-export function foldSteps(entries: TimelineEntry[]): Folded[] {
-  const out: Folded[] = [];
-  let run: (TimelineEntry & { kind: 'step' })[] = [];
-  const flush = (): void => {
-    if (run.length >= 3) out.push({ fold: run });
-    else out.push(...run);
-    run = [];
-  };
-  for (const e of entries) {
-    if (e.kind === 'step' && (run.length === 0 || run[0]!.execution?.id === e.execution?.id)) run.push(e);
-    else {
-      flush();
-      if (e.kind === 'step') run.push(e);
-      else out.push(e);
-    }
-  }
-  flush();
-  return out;
-}
-
 function Entries({ entries, focus }: { entries: TimelineEntry[]; focus: string | undefined }) {
   const now = useNow();
   const ref = useRef<HTMLElement>(null);
