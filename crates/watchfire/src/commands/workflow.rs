@@ -1,0 +1,276 @@
+//! `watchfire workflow`: workflows over the server's API; `validate` and `graph` work without a server.
+
+use crate::Exit;
+use crate::client::{Client, Server, segment};
+use crate::output;
+use clap::Subcommand;
+use std::path::PathBuf;
+use std::time::Duration;
+use stdx::{LineIndex, Object, Value};
+
+/// Arguments of `workflow`.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// List workflows.
+    List,
+    /// Show a workflow; its YAML without `--json`.
+    Get {
+        /// Id.
+        id: String,
+    },
+    /// Create workflows from YAML files.
+    Import {
+        /// Files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Id (one file only).
+        #[arg(long)]
+        id: Option<String>,
+    },
+    /// Print a workflow's YAML.
+    Export {
+        /// Id.
+        id: String,
+    },
+    /// Enable a workflow.
+    Enable {
+        /// Id.
+        id: String,
+    },
+    /// Disable a workflow.
+    Disable {
+        /// Id.
+        id: String,
+    },
+    /// Delete a workflow.
+    Delete {
+        /// Id.
+        id: String,
+    },
+    /// Check YAML files without a server.
+    Validate {
+        /// Files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Print the graph of a YAML file.
+    Graph {
+        /// File.
+        file: PathBuf,
+    },
+    /// Run a workflow.
+    Run {
+        /// Id.
+        id: String,
+        /// Inputs, `name=value`; a value that is JSON keeps its type.
+        #[arg(long, value_name = "K=V")]
+        input: Vec<String>,
+        /// File with the trigger's event object.
+        #[arg(long)]
+        event: Option<PathBuf>,
+        /// Wait until it ends or waits for a person.
+        #[arg(long)]
+        wait: bool,
+    },
+    /// List executions.
+    Executions {
+        /// Workflow id.
+        id: String,
+    },
+    /// Show an execution with its steps.
+    Execution {
+        /// Execution id.
+        id: String,
+    },
+    /// Cancel an execution.
+    Cancel {
+        /// Execution id.
+        id: String,
+    },
+}
+
+/// Runs the command.
+pub async fn run(args: Args, server: &Server, json: bool) -> anyhow::Result<Exit> {
+    match &args.verb {
+        Verb::Validate { files } => return validate(files, json),
+        Verb::Graph { file } => return graph(file),
+        _ => {}
+    }
+    let client = Client::new(server)?;
+    let one = |id: &str| format!("/api/workflows/workflow/{}", segment(id));
+    let answer = match args.verb {
+        Verb::List => {
+            let list = client.call("GET", "/api/workflows?size=1000", None).await?;
+            if !json {
+                let rows = list.get("results").and_then(Value::as_array).unwrap_or_default();
+                let row = |w: &Value| ["id", "name", "enabled", "valid", "lastUpdatedAt"].map(|k| output::text(w, k)).to_vec();
+                output::table(&["id", "name", "enabled", "valid", "changed"], rows.iter().map(row).collect());
+                return Ok(Exit::Fine);
+            }
+            list
+        }
+        Verb::Get { id } | Verb::Export { id } => {
+            let workflow = client.call("GET", &one(&id), None).await?;
+            if !json {
+                print!("{}", output::text(&workflow, "yaml"));
+                return Ok(Exit::Fine);
+            }
+            workflow
+        }
+        Verb::Import { files, id } => return import(&client, &files, id, json).await,
+        Verb::Enable { id } => client.call("PUT", &one(&id), Some(&Value::object([("enabled", Value::Bool(true))]))).await?,
+        Verb::Disable { id } => client.call("PUT", &one(&id), Some(&Value::object([("enabled", Value::Bool(false))]))).await?,
+        Verb::Delete { id } => client.call("DELETE", &one(&id), None).await?,
+        Verb::Run { id, input, event, wait } => {
+            let mut inputs = Object::new();
+            for pair in input {
+                let (k, v) = pair.split_once('=').ok_or_else(|| anyhow::anyhow!("`{pair}` is not name=value"))?;
+                inputs.insert(k, stdx::json::parse(v).unwrap_or_else(|_| Value::from(v)));
+            }
+            if let Some(file) = event {
+                let text = std::fs::read_to_string(&file).map_err(|e| anyhow::anyhow!("`{}`: {e}", file.display()))?;
+                inputs.insert("event", stdx::json::parse(&text).map_err(|e| anyhow::anyhow!("`{}`: {e}", file.display()))?);
+            }
+            let body = Value::object([("inputs", Value::from(inputs))]);
+            let started = client.call("POST", &format!("{}/run", one(&id)), Some(&body)).await?;
+            if !wait {
+                output::json(&started);
+                return Ok(Exit::Fine);
+            }
+            let execution = output::text(&started, "workflowExecutionId");
+            return follow(&client, &execution, json).await;
+        }
+        Verb::Executions { id } => {
+            let list = client.call("GET", &format!("{}/executions?size=100", one(&id)), None).await?;
+            if !json {
+                let rows = list.get("results").and_then(Value::as_array).unwrap_or_default();
+                let row = |e: &Value| ["id", "status", "startedAt", "duration", "executedBy", "triggeredBy"].map(|k| output::text(e, k)).to_vec();
+                output::table(&["id", "status", "started", "ms", "by", "trigger"], rows.iter().map(row).collect());
+                return Ok(Exit::Fine);
+            }
+            list
+        }
+        Verb::Execution { id } => {
+            let path = format!("/api/workflows/executions/{}?includeInput=true&includeOutput=true", segment(&id));
+            let execution = client.call("GET", &path, None).await?;
+            if !json {
+                steps(&execution);
+                return Ok(Exit::Fine);
+            }
+            execution
+        }
+        Verb::Cancel { id } => client.call("POST", &format!("/api/workflows/executions/{}/cancel", segment(&id)), None).await?,
+        Verb::Validate { .. } | Verb::Graph { .. } => unreachable!("handled above"),
+    };
+    if !answer.is_null() {
+        output::json(&answer);
+    }
+    Ok(Exit::Fine)
+}
+
+fn read(file: &PathBuf) -> anyhow::Result<String> {
+    std::fs::read_to_string(file).map_err(|e| anyhow::anyhow!("`{}`: {e}", file.display()))
+}
+
+async fn import(client: &Client, files: &[PathBuf], id: Option<String>, json: bool) -> anyhow::Result<Exit> {
+    if id.is_some() && files.len() != 1 {
+        anyhow::bail!("--id goes with one file");
+    }
+    let mut invalid = 0;
+    for file in files {
+        let mut body = Object::new();
+        body.insert("yaml", read(file)?);
+        if let Some(id) = &id {
+            body.insert("id", id);
+        }
+        let made = client.call("POST", "/api/workflows/workflow", Some(&Value::from(body))).await?;
+        invalid += usize::from(made.get("valid").and_then(Value::as_bool) == Some(false));
+        if json {
+            println!("{}", stdx::json::text(&made));
+        } else {
+            println!("{}  {}  valid: {}", output::text(&made, "id"), output::text(&made, "name"), output::text(&made, "valid"));
+        }
+    }
+    Ok(if invalid == 0 { Exit::Fine } else { Exit::Findings })
+}
+
+/// Polls an execution until it ends or waits for a person.
+async fn follow(client: &Client, id: &str, json: bool) -> anyhow::Result<Exit> {
+    loop {
+        let path = format!("/api/workflows/executions/{}?includeInput=true&includeOutput=true", segment(id));
+        let execution = client.call("GET", &path, None).await?;
+        let status = output::text(&execution, "status");
+        if matches!(status.as_str(), "completed" | "failed" | "cancelled" | "timed_out" | "skipped" | "waiting_for_input") {
+            if json {
+                output::json(&execution);
+            } else {
+                steps(&execution);
+            }
+            return Ok(if matches!(status.as_str(), "completed" | "waiting_for_input") { Exit::Fine } else { Exit::Findings });
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+fn steps(execution: &Value) {
+    println!("{}  {}", output::text(execution, "id"), output::text(execution, "status"));
+    let rows = execution.get("stepExecutions").and_then(Value::as_array).unwrap_or_default();
+    let row = |s: &Value| {
+        let result = match s.get("error") {
+            Some(e) if !e.is_null() => output::text(e, "message"),
+            _ => output::text(s, "output"),
+        };
+        vec![
+            output::text(s, "stepId"),
+            output::text(s, "stepType"),
+            output::text(s, "status"),
+            output::text(s, "executionTimeMs"),
+            stdx::bounded::truncate(&result, 200).into_owned(),
+        ]
+    };
+    output::table(&["step", "type", "status", "ms", "output or error"], rows.iter().map(row).collect());
+}
+
+fn validate(files: &[PathBuf], json: bool) -> anyhow::Result<Exit> {
+    let catalogue = crate::server::offline_catalogue()?;
+    let mut errors = 0;
+    for file in files {
+        let text = read(file)?;
+        let (_, diagnostics) = workflow::Program::load(&text, &catalogue);
+        let lines = LineIndex::new(&text);
+        for d in &diagnostics {
+            errors += usize::from(d.is_error());
+            let at = lines.position(&text, d.span.start);
+            if json {
+                println!("{}", serde_json::json!({"file": file, "line": at.line, "column": at.column, "diagnostic": d}));
+            } else {
+                let severity = format!("{:?}", d.severity).to_lowercase();
+                println!("{}:{}:{}: {severity} {}: {}", file.display(), at.line, at.column, d.code, d.message);
+                if let Some(hint) = &d.hint {
+                    println!("    hint: {hint}");
+                }
+            }
+        }
+    }
+    if errors == 0 && !json {
+        println!("no errors");
+    }
+    Ok(if errors == 0 { Exit::Fine } else { Exit::Findings })
+}
+
+fn graph(file: &PathBuf) -> anyhow::Result<Exit> {
+    let text = read(file)?;
+    let (program, diagnostics) = workflow::Program::load(&text, &crate::server::offline_catalogue()?);
+    let Some(program) = program else {
+        let why = diagnostics.iter().find(|d| d.is_error()).map(|d| d.message.clone()).unwrap_or_default();
+        anyhow::bail!("`{}` does not load: {why}", file.display());
+    };
+    output::json(&stdx::json::to_value(&program.graph()));
+    Ok(Exit::Fine)
+}

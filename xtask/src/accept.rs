@@ -1,0 +1,64 @@
+//! `accept`: runs an issue's acceptance lines and prints the table for its closing note.
+//!
+//! Invariants: each line is a command that anybody can run; its verdict is the command's exit code; the figure shown is what the command printed.
+//! Not here: the checks themselves.
+
+use anyhow::bail;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+/// One line of an issue: what it says, how it is checked, which printed lines are its figure.
+struct Line {
+    name: &'static str,
+    command: &'static str,
+    figure: &'static [&'static str],
+}
+
+const MAIN_JOB: &[Line] = &[
+    Line { name: "demo on a bare clone prints a case id", command: "make demo DEMO_ARGS='--yes --exit --listen 127.0.0.1:0 --es-listen 127.0.0.1:0'", figure: &["case "] },
+    Line { name: "unit and integration tests, bad input and S10 by name", command: "make unit", figure: &["test result:"] },
+    Line { name: "official clients and curl", command: "make clients", figure: &["passed"] },
+    Line { name: "browser tests, axe", command: "make browser", figure: &["passed"] },
+    Line { name: "liquid", command: "cargo xtask conformance liquid ../shared/corpus/liquid", figure: &["passed,"] },
+    Line { name: "kql", command: "cargo xtask conformance kql ../shared/corpus", figure: &["parse", "match", "passed,"] },
+    Line { name: "workflows-load", command: "cargo xtask conformance workflows-load ../shared/corpus/workflows", figure: &["passed,"] },
+    Line { name: "detect over the real events", command: "cargo xtask real-events ../shared/corpus", figure: &["read", "fired"] },
+    Line { name: "crash loop in sim over every golden run", command: "cargo xtask simulate", figure: &["points", "INV-"] },
+    Line { name: "200 kills", command: "cargo xtask crash --kills 200 --seed 1", figure: &["accepted", "asked", "lost", "doubled", "audit verify", "  "] },
+    Line { name: "planted bugs", command: "cargo xtask crash --planted", figure: &["planted"] },
+    Line { name: "bench start", command: "cargo xtask bench start", figure: &["start:"] },
+    Line { name: "bench workflow", command: "cargo xtask bench workflow", figure: &["workflow:"] },
+    Line { name: "bench latency", command: "cargo xtask bench latency", figure: &["latency:"] },
+    Line { name: "check", command: "make check", figure: &["tidy:"] },
+];
+
+/// Issues by name.
+const ISSUES: &[(&str, &[Line])] = &[("main-job", MAIN_JOB)];
+
+/// Runs the lines of an issue, or the one that is named; true when all hold.
+pub fn run(name: &str, only: Option<&str>) -> anyhow::Result<bool> {
+    let Some((_, lines)) = ISSUES.iter().find(|(n, _)| *n == name) else {
+        let names: Vec<_> = ISSUES.iter().map(|(n, _)| *n).collect();
+        bail!("there is no issue `{name}`; there are {}", names.join(", "));
+    };
+    let mut rows = Vec::new();
+    for line in lines.iter().filter(|l| only.is_none_or(|o| l.name.contains(o))) {
+        println!("\n=== {}\n$ {}", line.name, line.command);
+        std::io::stdout().flush()?;
+        let begun = Instant::now();
+        let out = Command::new("bash").args(["-c", line.command]).stderr(Stdio::inherit()).output()?;
+        let text = String::from_utf8_lossy(&out.stdout).into_owned();
+        print!("{text}");
+        let shown = |l: &&str| line.figure.iter().any(|f| l.contains(f));
+        let figure: Vec<&str> = text.lines().filter(shown).collect();
+        let figure = figure[figure.len().saturating_sub(3)..].join("; ");
+        rows.push((line, out.status.success(), figure, begun.elapsed().as_secs()));
+    }
+    println!("\n| line | command | holds | figure | s |\n|---|---|---|---|---|");
+    for (line, good, figure, seconds) in &rows {
+        let figure = stdx::bounded::truncate(figure.trim(), 300).replace('|', "/");
+        println!("| {} | `{}` | {} | {figure} | {seconds} |", line.name, line.command, if *good { "yes" } else { "NO" });
+    }
+    Ok(!rows.is_empty() && rows.iter().all(|r| r.1))
+}
