@@ -3,7 +3,12 @@
 //! Invariants: everything CI does is a command here or a line of the Makefile; no command needs a network.
 //! Not here: anything the product needs at run time.
 
+mod accept;
+mod bench;
 mod conformance;
+mod crash;
+mod product;
+mod simulate;
 mod tidy;
 
 use clap::{Parser, Subcommand};
@@ -28,12 +33,30 @@ enum Command {
         /// File or folder of the suite's form.
         path: PathBuf,
     },
+    /// Kill the server at random moments and count what was lost or doubled.
+    Crash(crash::Args),
+    /// Crash the synchronous core before and after every commit and effect of every golden run.
+    Simulate,
+    /// Measure.
+    Bench(bench::Args),
+    /// Run an issue's acceptance lines and print their table.
+    Accept {
+        /// Issue, for example `main-job`.
+        name: String,
+        /// Only lines whose name contains this.
+        #[arg(long)]
+        only: Option<String>,
+    },
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Tidy => tidy::run(),
         Command::Conformance { suite, path } => conformance::run(&suite, &path),
+        Command::Crash(args) => crash::run(&args),
+        Command::Simulate => simulate::run(),
+        Command::Bench(args) => bench::run(&args),
+        Command::Accept { name, only } => accept::run(&name, only.as_deref()),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

@@ -257,6 +257,16 @@ impl Handle {
     }
 }
 
+impl Handle {
+    /// Waits until what is written is on disk and the engine's threads have seen that it closes, at most `at_most`.
+    pub fn wait_closed(&self, at_most: std::time::Duration) {
+        let until = std::time::Instant::now() + at_most;
+        while self.0.store.gauges().waiting.load(Ordering::Relaxed) > 0 && std::time::Instant::now() < until {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    }
+}
+
 impl Shared {
     /// After any commit: wakes runs, feeds the stream, drops caches, and tells the detector of changed rules.
     pub async fn notify(&self, committed: &Committed) {

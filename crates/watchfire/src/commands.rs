@@ -13,7 +13,6 @@ pub mod demo;
 pub mod detect;
 pub mod doctor;
 pub mod doubles;
-pub mod ingest;
 pub mod rule;
 pub mod serve;
 pub mod user;
@@ -46,8 +45,6 @@ pub enum Command {
     Serve(serve::Args),
     /// Replay a scenario on an own server, show each stage, leave it running.
     Demo(demo::Args),
-    /// Send files of events to a server.
-    Ingest(ingest::Args),
     /// Run rules over files of events without a server.
     Detect(detect::Args),
     /// Workflows: list, get, create, validate, run, graph, executions, cancel.
@@ -95,7 +92,6 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Serve(args) => serve::run(args).await,
         Command::Demo(args) => demo::run(args).await,
-        Command::Ingest(args) => ingest::run(args, &server, json).await,
         Command::Detect(args) => detect::run(args, json),
         Command::Workflow(args) => workflow::run(args, &server, json).await,
         Command::Rule(args) => rule::run(args, &server, json).await,

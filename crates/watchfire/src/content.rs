@@ -9,7 +9,6 @@ use rust_embed::RustEmbed;
 #[folder = "../../content/"]
 #[include = "rules/*.json"]
 #[include = "workflows/*.yaml"]
-#[include = "connectors/*"]
 struct Content;
 
 /// Files below `folder` with their text, sorted by name.

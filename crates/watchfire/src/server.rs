@@ -3,12 +3,11 @@
 //! Invariants: loopback unless told otherwise; `elastic` is seeded once; nothing listens before the engine is up.
 //! Not here: flags (`commands::serve`), routes (`api`).
 
-use crate::content;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use workflow::{Catalogue, Env, OperationMeta};
+use workflow::{Catalogue, Env, Unbound};
 
 /// How long connections may finish their requests at shutdown.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -51,23 +50,13 @@ pub fn state_dir(data: &Path) -> PathBuf {
     data.join("state")
 }
 
-/// Operations of the embedded connector types and of the product itself.
-pub fn operations() -> anyhow::Result<(connector::Registry, Vec<OperationMeta>)> {
-    let (registry, problems) = connector::Registry::load(content::files("connectors"));
-    if let Some(problem) = problems.first() {
-        anyhow::bail!("an embedded connector type does not load: {problem}");
-    }
-    let operations = engine::operations(&registry);
-    Ok((registry, operations))
-}
-
 /// The catalogue without a server: all operations, no stored connectors.
-pub fn offline_catalogue() -> anyhow::Result<Catalogue> {
+pub fn offline_catalogue() -> Catalogue {
     let mut catalogue = Catalogue::default();
-    for operation in operations()?.1 {
+    for operation in engine::operations(&connector::Registry::built_in()) {
         catalogue.operations.insert(operation.name.clone(), operation);
     }
-    Ok(catalogue)
+    catalogue
 }
 
 /// Starts a server.
@@ -78,13 +67,11 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
     let (listen, es_listen) = (listener.local_addr()?, es_listener.local_addr()?);
     let url = settings.public_url.clone().unwrap_or_else(|| format!("http://{listen}"));
 
-    let store = store::Store::open(&state_dir(&settings.data), store::Options::default())?;
+    let store = store::Store::open(&state_dir(&settings.data), &store::Options::default())?;
     let index = Arc::new(index::Index::open(&settings.data.join("events"), index::Options::default())?);
-    let (registry, operations) = operations()?;
     let options = engine::Options {
-        env: Env { kibana_url: url.as_str().into(), unbound_ask: settings.unbound_ask, ..Env::default() },
-        operations,
-        registry,
+        env: Env { kibana_url: url.as_str().into(), unbound: if settings.unbound_ask { Unbound::Ask } else { Unbound::Allow } },
+        registry: connector::Registry::built_in(),
         egress_allow: settings.egress_allow,
         space: "default".into(),
     };

@@ -142,7 +142,10 @@ fn validate(files: &[PathBuf], json: bool) -> anyhow::Result<Exit> {
             }
         };
         for (line, document) in documents {
-            let (_, diagnostics) = rule::Rule::from_json(&serde_json::Value::from(&document));
+            let (loaded, mut diagnostics) = rule::rule::load(&document, rule::rule::Origin::File);
+            if let Some(loaded) = loaded {
+                diagnostics.extend(rule::compile::compile(&std::sync::Arc::new(loaded)).1);
+            }
             for d in &diagnostics {
                 errors += usize::from(d.is_error());
                 if json {

@@ -238,7 +238,7 @@ fn steps(execution: &Value) {
 }
 
 fn validate(files: &[PathBuf], json: bool) -> anyhow::Result<Exit> {
-    let catalogue = crate::server::offline_catalogue()?;
+    let catalogue = crate::server::offline_catalogue();
     let mut errors = 0;
     for file in files {
         let text = read(file)?;
@@ -266,7 +266,7 @@ fn validate(files: &[PathBuf], json: bool) -> anyhow::Result<Exit> {
 
 fn graph(file: &PathBuf) -> anyhow::Result<Exit> {
     let text = read(file)?;
-    let (program, diagnostics) = workflow::Program::load(&text, &crate::server::offline_catalogue()?);
+    let (program, diagnostics) = workflow::Program::load(&text, &crate::server::offline_catalogue());
     let Some(program) = program else {
         let why = diagnostics.iter().find(|d| d.is_error()).map(|d| d.message.clone()).unwrap_or_default();
         anyhow::bail!("`{}` does not load: {why}", file.display());
