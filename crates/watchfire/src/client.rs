@@ -98,9 +98,11 @@ impl Client {
     }
 
     async fn send(&self, method: &str, url: &str, body: Option<(&str, Vec<u8>)>) -> Result<(u16, String), Failure> {
-        let unreachable = |e: reqwest::Error| Failure::Unreachable { url: url.to_owned(), why: e.without_url().to_string() };
+        let unreachable =
+            |e: reqwest::Error| Failure::Unreachable { url: url.to_owned(), why: e.without_url().to_string() };
         let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap_or(reqwest::Method::GET);
-        let mut request = self.http.request(method, url).header("kbn-xsrf", "watchfire").header("x-watchfire-channel", "cli");
+        let mut request =
+            self.http.request(method, url).header("kbn-xsrf", "watchfire").header("x-watchfire-channel", "cli");
         request = match (&self.server.api_key, &self.server.password) {
             (Some(key), _) => request.header("authorization", format!("ApiKey {key}")),
             (None, Some(password)) => request.basic_auth(&self.server.user, Some(password)),
@@ -118,10 +120,12 @@ impl Client {
     fn read(&self, url: &str, status: u16, text: &str) -> Result<Value, Failure> {
         let value = if text.is_empty() { Ok(Value::Null) } else { stdx::json::parse(text) };
         if !(200..300).contains(&status) {
-            let message = value.as_ref().ok().and_then(|v| v.get("message")).and_then(Value::as_str).map_or_else(
-                || stdx::bounded::truncate(text, 400).into_owned(),
-                ToOwned::to_owned,
-            );
+            let message = value
+                .as_ref()
+                .ok()
+                .and_then(|v| v.get("message"))
+                .and_then(Value::as_str)
+                .map_or_else(|| stdx::bounded::truncate(text, 400).into_owned(), ToOwned::to_owned);
             return Err(Failure::Refused { status, message });
         }
         value.map_err(|e| Failure::Unreadable { url: url.to_owned(), why: e.to_string() })

@@ -4,23 +4,29 @@
 
 use rust_embed::RustEmbed;
 
-/// `content/` of the repository.
+/// `content/rules` of the repository.
 #[derive(RustEmbed)]
-#[folder = "../../content/"]
-#[include = "rules/*.json"]
-#[include = "workflows/*.yaml"]
-struct Content;
+#[folder = "../../content/rules/"]
+struct Rules;
 
-/// Files below `folder` with their text, sorted by name.
-pub fn files(folder: &str) -> Vec<(String, String)> {
-    let prefix = format!("{folder}/");
-    let mut names: Vec<_> = Content::iter().filter(|n| n.starts_with(&prefix) && !n[prefix.len()..].contains('/')).collect();
+/// `content/workflows` of the repository.
+#[derive(RustEmbed)]
+#[folder = "../../content/workflows/"]
+struct Workflows;
+
+/// Our rules: file name and JSON, sorted by name.
+pub fn rules() -> Vec<(String, String)> {
+    files::<Rules>(".json")
+}
+
+/// Our workflows: file name and YAML, sorted by name.
+pub fn workflows() -> Vec<(String, String)> {
+    files::<Workflows>(".yaml")
+}
+
+fn files<E: RustEmbed>(end: &str) -> Vec<(String, String)> {
+    let mut names: Vec<_> = E::iter().filter(|n| n.ends_with(end) && !n.contains('/')).collect();
     names.sort();
-    names
-        .into_iter()
-        .filter_map(|name| {
-            let file = Content::get(&name)?;
-            Some((name[prefix.len()..].to_owned(), String::from_utf8_lossy(&file.data).into_owned()))
-        })
-        .collect()
+    let text = |name: &str| E::get(name).map(|f| String::from_utf8_lossy(&f.data).into_owned());
+    names.into_iter().filter_map(|name| Some((name.to_string(), text(&name)?))).collect()
 }

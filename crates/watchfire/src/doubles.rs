@@ -111,7 +111,13 @@ pub struct Running {
 }
 
 /// Starts all doubles on loopback; port 0 takes a free one. `seed` keeps the host key over restarts.
-pub async fn start(doubles: Doubles, http: SocketAddr, ssh: SocketAddr, seed: [u8; 32], password: String) -> anyhow::Result<Running> {
+pub async fn start(
+    doubles: Doubles,
+    http: SocketAddr,
+    ssh: SocketAddr,
+    seed: [u8; 32],
+    password: String,
+) -> anyhow::Result<Running> {
     let http = http::start(doubles.clone(), http).await?;
     let (ssh, host_key) = ssh::start(doubles.clone(), ssh, seed, password.clone()).await?;
     Ok(Running { doubles, http, ssh, host_key, user: ssh::USER, password })

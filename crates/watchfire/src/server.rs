@@ -70,13 +70,20 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
     let store = store::Store::open(&state_dir(&settings.data), &store::Options::default())?;
     let index = Arc::new(index::Index::open(&settings.data.join("events"), index::Options::default())?);
     let options = engine::Options {
-        env: Env { kibana_url: url.as_str().into(), unbound: if settings.unbound_ask { Unbound::Ask } else { Unbound::Allow } },
+        env: Env {
+            kibana_url: url.as_str().into(),
+            unbound: if settings.unbound_ask { Unbound::Ask } else { Unbound::Allow },
+        },
         registry: connector::Registry::built_in(),
         egress_allow: settings.egress_allow,
         space: "default".into(),
     };
     let engine = engine::open(store, index, options)?;
-    let config = api::Config { demo: settings.demo, es_url: Some(format!("http://{es_listen}").into()), ..api::Config::default() };
+    let config = api::Config {
+        demo: settings.demo,
+        es_url: Some(format!("http://{es_listen}").into()),
+        ..api::Config::default()
+    };
     let state = api::State::new(config, engine.clone());
     let generated_password = api::auth::seed(&state, settings.password.as_deref()).await?;
     let kibana = api::kibana_router(state.clone());

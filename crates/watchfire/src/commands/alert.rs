@@ -72,7 +72,10 @@ pub async fn run(args: Args, server: &Server, json: bool) -> anyhow::Result<Exit
                 .map(|k| output::text(s, k))
                 .to_vec()
             };
-            output::table(&["id", "time", "severity", "status", "rule", "host", "user"], found.iter().map(row).collect());
+            output::table(
+                &["id", "time", "severity", "status", "rule", "host", "user"],
+                found.iter().map(row).collect(),
+            );
         }
         Verb::Get { id } => {
             let query = Value::object([("term", Value::object([("kibana.alert.uuid", Value::from(&id))]))]);
@@ -82,10 +85,8 @@ pub async fn run(args: Args, server: &Server, json: bool) -> anyhow::Result<Exit
             output::json(hit.get("_source").unwrap_or(hit));
         }
         Verb::Status { status, ids, reason } => {
-            let mut body = vec![
-                ("signal_ids", Value::array(ids.iter().map(Value::from))),
-                ("status", Value::from(status)),
-            ];
+            let mut body =
+                vec![("signal_ids", Value::array(ids.iter().map(Value::from))), ("status", Value::from(status))];
             if let Some(reason) = reason {
                 body.push(("reason", Value::from(reason)));
             }

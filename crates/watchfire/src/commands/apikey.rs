@@ -58,7 +58,9 @@ pub async fn run(args: Args, server: &Server, json: bool) -> anyhow::Result<Exit
     }
     if let (Verb::List, false) = (&args.verb, json) {
         let rows = answer.get("api_keys").and_then(Value::as_array).unwrap_or_default();
-        let row = |k: &Value| ["id", "name", "username", "creation", "expiration", "invalidated"].map(|f| output::text(k, f)).to_vec();
+        let row = |k: &Value| {
+            ["id", "name", "username", "creation", "expiration", "invalidated"].map(|f| output::text(k, f)).to_vec()
+        };
         output::table(&["id", "name", "user", "created", "expires", "invalidated"], rows.iter().map(row).collect());
     } else {
         output::json(&answer);

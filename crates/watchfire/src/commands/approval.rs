@@ -74,7 +74,9 @@ pub async fn run(args: Args, server: &Server, json: bool) -> anyhow::Result<Exit
             }
             let rows = list.get("approvals").and_then(Value::as_array).unwrap_or_default();
             let row = |a: &Value| {
-                ["id", "kind", "state", "effect", "question", "workflow.name", "asked_at", "expires_at"].map(|k| output::text(a, k)).to_vec()
+                ["id", "kind", "state", "effect", "question", "workflow.name", "asked_at", "expires_at"]
+                    .map(|k| output::text(a, k))
+                    .to_vec()
             };
             output::table(
                 &["id", "kind", "state", "effect", "question", "workflow", "asked", "expires"],
@@ -119,7 +121,13 @@ pub async fn run(args: Args, server: &Server, json: bool) -> anyhow::Result<Exit
     Ok(Exit::Fine)
 }
 
-async fn decide(client: &Client, path: &str, verdict: &str, comment: Option<String>, hash: Option<Value>) -> anyhow::Result<Value> {
+async fn decide(
+    client: &Client,
+    path: &str,
+    verdict: &str,
+    comment: Option<String>,
+    hash: Option<Value>,
+) -> anyhow::Result<Value> {
     let mut body = Object::new();
     body.insert("verdict", verdict);
     body.insert("hash", hash.unwrap_or_default());
@@ -129,11 +137,26 @@ async fn decide(client: &Client, path: &str, verdict: &str, comment: Option<Stri
 
 fn show(approval: &Value) {
     println!("{}", output::visible(output::text(approval, "question")));
-    println!("asked {} by workflow {}, hash {}", output::text(approval, "asked_at"), output::text(approval, "workflow.name"), output::text(approval, "hash"));
+    println!(
+        "asked {} by workflow {}, hash {}",
+        output::text(approval, "asked_at"),
+        output::text(approval, "workflow.name"),
+        output::text(approval, "hash")
+    );
     let actions = approval.get("actions").and_then(Value::as_array).unwrap_or_default();
     for (n, action) in actions.iter().enumerate() {
-        let target = ["target.host", "target.url"].iter().map(|k| output::text(action, k)).find(|t| t != "–").unwrap_or_default();
-        println!("  {}. [{}] {} {} {target}", n + 1, output::text(action, "class"), output::text(action, "step"), output::text(action, "type"));
+        let target = ["target.host", "target.url"]
+            .iter()
+            .map(|k| output::text(action, k))
+            .find(|t| t != "–")
+            .unwrap_or_default();
+        println!(
+            "  {}. [{}] {} {} {target}",
+            n + 1,
+            output::text(action, "class"),
+            output::text(action, "step"),
+            output::text(action, "type")
+        );
         println!("     {}", output::visible(output::text(action, "request")));
     }
     for unbound in approval.get("unbound").and_then(Value::as_array).unwrap_or_default() {

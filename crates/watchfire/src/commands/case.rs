@@ -85,9 +85,14 @@ pub async fn run(args: Args, server: &Server, json: bool) -> anyhow::Result<Exit
             }
             let cases = found.get("cases").and_then(Value::as_array).unwrap_or_default();
             let row = |c: &Value| {
-                ["id", "status", "severity", "title", "totalAlerts", "totalComment", "created_at"].map(|k| output::text(c, k)).to_vec()
+                ["id", "status", "severity", "title", "totalAlerts", "totalComment", "created_at"]
+                    .map(|k| output::text(c, k))
+                    .to_vec()
             };
-            output::table(&["id", "status", "severity", "title", "alerts", "comments", "created"], cases.iter().map(row).collect());
+            output::table(
+                &["id", "status", "severity", "title", "alerts", "comments", "created"],
+                cases.iter().map(row).collect(),
+            );
         }
         Verb::Get { id } => {
             let case = client.call("GET", &format!("/api/cases/{}", segment(&id)), None).await?;
@@ -164,6 +169,18 @@ fn show(case: &Value, json: bool) {
         output::json(case);
         return;
     }
-    let rows = ["id", "title", "status", "severity", "tags", "description", "totalAlerts", "totalComment", "created_at", "updated_at", "version"];
+    let rows = [
+        "id",
+        "title",
+        "status",
+        "severity",
+        "tags",
+        "description",
+        "totalAlerts",
+        "totalComment",
+        "created_at",
+        "updated_at",
+        "version",
+    ];
     output::table(&["field", "value"], rows.iter().map(|k| vec![(*k).to_owned(), output::text(case, k)]).collect());
 }

@@ -69,7 +69,9 @@ pub async fn run(args: Args, server: &Server, json: bool) -> anyhow::Result<Exit
             let list = client.call("GET", "/api/actions/connectors", None).await?;
             if !json {
                 let rows = list.as_array().unwrap_or_default();
-                let row = |c: &Value| ["id", "connector_type_id", "name", "is_missing_secrets"].map(|k| output::text(c, k)).to_vec();
+                let row = |c: &Value| {
+                    ["id", "connector_type_id", "name", "is_missing_secrets"].map(|k| output::text(c, k)).to_vec()
+                };
                 output::table(&["id", "type", "name", "secrets missing"], rows.iter().map(row).collect());
                 return Ok(Exit::Fine);
             }
@@ -79,7 +81,10 @@ pub async fn run(args: Args, server: &Server, json: bool) -> anyhow::Result<Exit
             let list = client.call("GET", "/api/actions/connector_types", None).await?;
             if !json {
                 let rows = list.as_array().unwrap_or_default();
-                output::table(&["id", "name"], rows.iter().map(|c| ["id", "name"].map(|k| output::text(c, k)).to_vec()).collect());
+                output::table(
+                    &["id", "name"],
+                    rows.iter().map(|c| ["id", "name"].map(|k| output::text(c, k)).to_vec()).collect(),
+                );
                 return Ok(Exit::Fine);
             }
             list
@@ -89,7 +94,10 @@ pub async fn run(args: Args, server: &Server, json: bool) -> anyhow::Result<Exit
             let mut body = Object::new();
             body.insert("connector_type_id", kind);
             body.insert("name", name);
-            body.insert("config", stdx::json::parse(&config).map_err(|e| anyhow::anyhow!("--config is not JSON: {e}"))?);
+            body.insert(
+                "config",
+                stdx::json::parse(&config).map_err(|e| anyhow::anyhow!("--config is not JSON: {e}"))?,
+            );
             if let Some(from) = secrets {
                 let mut text = String::new();
                 if from == "-" {
@@ -97,7 +105,10 @@ pub async fn run(args: Args, server: &Server, json: bool) -> anyhow::Result<Exit
                 } else {
                     text = std::fs::read_to_string(&from).map_err(|e| anyhow::anyhow!("`{from}`: {e}"))?;
                 }
-                body.insert("secrets", stdx::json::parse(&text).map_err(|_| anyhow::anyhow!("`{from}` does not hold JSON"))?);
+                body.insert(
+                    "secrets",
+                    stdx::json::parse(&text).map_err(|_| anyhow::anyhow!("`{from}` does not hold JSON"))?,
+                );
             }
             let path = id.map_or_else(|| "/api/actions/connector".to_owned(), |id| one(&id));
             client.call("POST", &path, Some(&Value::from(body))).await?

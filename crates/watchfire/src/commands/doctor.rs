@@ -27,18 +27,22 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<Exit> {
         rows.push(vec![what.to_owned(), state.to_owned(), text]);
     };
     let state = crate::server::state_dir(&args.data);
-    check("data folder", if args.data.is_dir() { Ok(args.data.display().to_string()) } else { Err("there is no such folder".into()) });
+    check(
+        "data folder",
+        if args.data.is_dir() { Ok(args.data.display().to_string()) } else { Err("there is no such folder".into()) },
+    );
     check(
         "audit trail",
-        match store::audit::verify(&state) {
-            Ok(report) if report.is_intact() => Ok(report.to_string()),
+        match store::verify(&state) {
+            Ok(report) if report.broken.is_none() => Ok(report.to_string()),
             Ok(report) => Err(report.to_string()),
             Err(e) => Err(e.to_string()),
         },
     );
     check("room on the disk", free_bytes(&args.data).map(|b| format!("{} MB free", b / 1_000_000)));
     if json {
-        let list: Vec<_> = rows.iter().map(|r| serde_json::json!({"check": r[0], "state": r[1], "text": r[2]})).collect();
+        let list: Vec<_> =
+            rows.iter().map(|r| serde_json::json!({"check": r[0], "state": r[1], "text": r[2]})).collect();
         println!("{}", serde_json::Value::from(list));
     } else {
         output::table(&["check", "state", ""], rows);

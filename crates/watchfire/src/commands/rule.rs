@@ -65,10 +65,13 @@ pub async fn run(args: Args, server: &Server, json: bool) -> anyhow::Result<Exit
     let one = |id: &str| format!("{RULES}?id={}", segment(id));
     let answer = match args.verb {
         Verb::List => {
-            let list = client.call("GET", &format!("{RULES}/_find?per_page=1000&sort_field=name&sort_order=asc"), None).await?;
+            let list = client
+                .call("GET", &format!("{RULES}/_find?per_page=1000&sort_field=name&sort_order=asc"), None)
+                .await?;
             if !json {
                 let rows = list.get("data").and_then(Value::as_array).unwrap_or_default();
-                let row = |r: &Value| ["id", "name", "type", "severity", "enabled"].map(|k| output::text(r, k)).to_vec();
+                let row =
+                    |r: &Value| ["id", "name", "type", "severity", "enabled"].map(|k| output::text(r, k)).to_vec();
                 output::table(&["id", "name", "type", "severity", "enabled"], rows.iter().map(row).collect());
                 return Ok(Exit::Fine);
             }
@@ -77,7 +80,9 @@ pub async fn run(args: Args, server: &Server, json: bool) -> anyhow::Result<Exit
         Verb::Get { id } => client.call("GET", &one(&id), None).await?,
         Verb::Create { files, enable } => {
             for (file, text) in texts(&files)? {
-                for (line, mut rule) in documents(&text) .map_err(|(line, e)| anyhow::anyhow!("`{file}` line {line}: {e}"))? {
+                for (line, mut rule) in
+                    documents(&text).map_err(|(line, e)| anyhow::anyhow!("`{file}` line {line}: {e}"))?
+                {
                     if enable && let Some(object) = rule.object_mut() {
                         object.insert("enabled", true);
                     }
@@ -152,7 +157,10 @@ fn validate(files: &[PathBuf], json: bool) -> anyhow::Result<Exit> {
                     println!("{}", serde_json::json!({"file": file, "line": line, "diagnostic": d}));
                 } else {
                     let hint = d.hint.as_deref().map(|h| format!(" (hint: {h})")).unwrap_or_default();
-                    println!("{file}:{line}: {:?} {}: {} at {}..{}{hint}", d.severity, d.code, d.message, d.span.start, d.span.end);
+                    println!(
+                        "{file}:{line}: {:?} {}: {} at {}..{}{hint}",
+                        d.severity, d.code, d.message, d.span.start, d.span.end
+                    );
                 }
             }
         }

@@ -44,7 +44,9 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
     };
     let running = server::start(settings).await?;
     if let Some(password) = &running.generated_password {
-        eprintln!("user `elastic`, password `{password}` (shown once; ELASTIC_PASSWORD sets your own at the first start)");
+        eprintln!(
+            "user `elastic`, password `{password}` (shown once; ELASTIC_PASSWORD sets your own at the first start)"
+        );
     }
     eprintln!("page and Kibana API  http://{}", running.listen);
     eprintln!("Elasticsearch API    http://{}", running.es_listen);

@@ -61,7 +61,9 @@ pub async fn run(args: Args, server: &Server, json: bool) -> anyhow::Result<Exit
             body.insert("password", password);
             body.insert("roles", Value::array(role.into_iter().map(Value::from)));
             body.insert("full_name", full_name);
-            let answer = client.call("PUT", &format!("/internal/security/users/{}", segment(&name)), Some(&Value::from(body))).await?;
+            let answer = client
+                .call("PUT", &format!("/internal/security/users/{}", segment(&name)), Some(&Value::from(body)))
+                .await?;
             if json {
                 output::json(&answer);
             } else {

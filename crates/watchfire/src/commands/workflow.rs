@@ -109,7 +109,9 @@ pub async fn run(args: Args, server: &Server, json: bool) -> anyhow::Result<Exit
             let list = client.call("GET", "/api/workflows?size=1000", None).await?;
             if !json {
                 let rows = list.get("results").and_then(Value::as_array).unwrap_or_default();
-                let row = |w: &Value| ["id", "name", "enabled", "valid", "lastUpdatedAt"].map(|k| output::text(w, k)).to_vec();
+                let row = |w: &Value| {
+                    ["id", "name", "enabled", "valid", "lastUpdatedAt"].map(|k| output::text(w, k)).to_vec()
+                };
                 output::table(&["id", "name", "enabled", "valid", "changed"], rows.iter().map(row).collect());
                 return Ok(Exit::Fine);
             }
@@ -124,8 +126,12 @@ pub async fn run(args: Args, server: &Server, json: bool) -> anyhow::Result<Exit
             workflow
         }
         Verb::Import { files, id } => return import(&client, &files, id, json).await,
-        Verb::Enable { id } => client.call("PUT", &one(&id), Some(&Value::object([("enabled", Value::Bool(true))]))).await?,
-        Verb::Disable { id } => client.call("PUT", &one(&id), Some(&Value::object([("enabled", Value::Bool(false))]))).await?,
+        Verb::Enable { id } => {
+            client.call("PUT", &one(&id), Some(&Value::object([("enabled", Value::Bool(true))]))).await?
+        }
+        Verb::Disable { id } => {
+            client.call("PUT", &one(&id), Some(&Value::object([("enabled", Value::Bool(false))]))).await?
+        }
         Verb::Delete { id } => client.call("DELETE", &one(&id), None).await?,
         Verb::Run { id, input, event, wait } => {
             let mut inputs = Object::new();
@@ -135,7 +141,10 @@ pub async fn run(args: Args, server: &Server, json: bool) -> anyhow::Result<Exit
             }
             if let Some(file) = event {
                 let text = std::fs::read_to_string(&file).map_err(|e| anyhow::anyhow!("`{}`: {e}", file.display()))?;
-                inputs.insert("event", stdx::json::parse(&text).map_err(|e| anyhow::anyhow!("`{}`: {e}", file.display()))?);
+                inputs.insert(
+                    "event",
+                    stdx::json::parse(&text).map_err(|e| anyhow::anyhow!("`{}`: {e}", file.display()))?,
+                );
             }
             let body = Value::object([("inputs", Value::from(inputs))]);
             let started = client.call("POST", &format!("{}/run", one(&id)), Some(&body)).await?;
@@ -150,7 +159,11 @@ pub async fn run(args: Args, server: &Server, json: bool) -> anyhow::Result<Exit
             let list = client.call("GET", &format!("{}/executions?size=100", one(&id)), None).await?;
             if !json {
                 let rows = list.get("results").and_then(Value::as_array).unwrap_or_default();
-                let row = |e: &Value| ["id", "status", "startedAt", "duration", "executedBy", "triggeredBy"].map(|k| output::text(e, k)).to_vec();
+                let row = |e: &Value| {
+                    ["id", "status", "startedAt", "duration", "executedBy", "triggeredBy"]
+                        .map(|k| output::text(e, k))
+                        .to_vec()
+                };
                 output::table(&["id", "status", "started", "ms", "by", "trigger"], rows.iter().map(row).collect());
                 return Ok(Exit::Fine);
             }
@@ -165,7 +178,9 @@ pub async fn run(args: Args, server: &Server, json: bool) -> anyhow::Result<Exit
             }
             execution
         }
-        Verb::Cancel { id } => client.call("POST", &format!("/api/workflows/executions/{}/cancel", segment(&id)), None).await?,
+        Verb::Cancel { id } => {
+            client.call("POST", &format!("/api/workflows/executions/{}/cancel", segment(&id)), None).await?
+        }
         Verb::Validate { .. } | Verb::Graph { .. } => unreachable!("handled above"),
     };
     if !answer.is_null() {
@@ -194,7 +209,12 @@ async fn import(client: &Client, files: &[PathBuf], id: Option<String>, json: bo
         if json {
             println!("{}", stdx::json::text(&made));
         } else {
-            println!("{}  {}  valid: {}", output::text(&made, "id"), output::text(&made, "name"), output::text(&made, "valid"));
+            println!(
+                "{}  {}  valid: {}",
+                output::text(&made, "id"),
+                output::text(&made, "name"),
+                output::text(&made, "valid")
+            );
         }
     }
     Ok(if invalid == 0 { Exit::Fine } else { Exit::Findings })
@@ -206,13 +226,20 @@ async fn follow(client: &Client, id: &str, json: bool) -> anyhow::Result<Exit> {
         let path = format!("/api/workflows/executions/{}?includeInput=true&includeOutput=true", segment(id));
         let execution = client.call("GET", &path, None).await?;
         let status = output::text(&execution, "status");
-        if matches!(status.as_str(), "completed" | "failed" | "cancelled" | "timed_out" | "skipped" | "waiting_for_input") {
+        if matches!(
+            status.as_str(),
+            "completed" | "failed" | "cancelled" | "timed_out" | "skipped" | "waiting_for_input"
+        ) {
             if json {
                 output::json(&execution);
             } else {
                 steps(&execution);
             }
-            return Ok(if matches!(status.as_str(), "completed" | "waiting_for_input") { Exit::Fine } else { Exit::Findings });
+            return Ok(if matches!(status.as_str(), "completed" | "waiting_for_input") {
+                Exit::Fine
+            } else {
+                Exit::Findings
+            });
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
@@ -248,7 +275,10 @@ fn validate(files: &[PathBuf], json: bool) -> anyhow::Result<Exit> {
             errors += usize::from(d.is_error());
             let at = lines.position(&text, d.span.start);
             if json {
-                println!("{}", serde_json::json!({"file": file, "line": at.line, "column": at.column, "diagnostic": d}));
+                println!(
+                    "{}",
+                    serde_json::json!({"file": file, "line": at.line, "column": at.column, "diagnostic": d})
+                );
             } else {
                 let severity = format!("{:?}", d.severity).to_lowercase();
                 println!("{}:{}:{}: {severity} {}: {}", file.display(), at.line, at.column, d.code, d.message);

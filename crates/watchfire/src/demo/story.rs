@@ -41,8 +41,14 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
     };
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
     let password = hex::encode(engine::clock::random::<9>());
-    let doubles =
-        doubles::start(Doubles::new(None)?, loopback, loopback, engine::clock::random(), hex::encode(engine::clock::random::<9>())).await?;
+    let doubles = doubles::start(
+        Doubles::new(None)?,
+        loopback,
+        loopback,
+        engine::clock::random(),
+        hex::encode(engine::clock::random::<9>()),
+    )
+    .await?;
     let elastic = std::env::var("ELASTIC_PASSWORD").unwrap_or(password);
     let running = server::start(Settings {
         data: data.clone(),
@@ -106,13 +112,29 @@ impl Demo {
         ssh.insert("host_key", &doubles.host_key);
         let token = format!("xoxb-demo-{}", hex::encode(engine::clock::random::<8>()));
         for (id, kind, name, config, secrets) in [
-            ("soc-chat", ".slack_api", "SOC chat (double)", object(&[("apiUrl", &format!("{http}/api"))]), object(&[("token", &token)])),
-            ("response-host", ".ssh", "Response host (double)", Value::from(ssh), object(&[("password", &doubles.password)])),
+            (
+                "soc-chat",
+                ".slack_api",
+                "SOC chat (double)",
+                object(&[("apiUrl", &format!("{http}/api"))]),
+                object(&[("token", &token)]),
+            ),
+            (
+                "response-host",
+                ".ssh",
+                "Response host (double)",
+                Value::from(ssh),
+                object(&[("password", &doubles.password)]),
+            ),
             (
                 "model",
                 ".gen-ai",
                 "Model (double)",
-                object(&[("apiProvider", "Other"), ("apiUrl", &format!("{http}/v1/chat/completions")), ("defaultModel", "double")]),
+                object(&[
+                    ("apiProvider", "Other"),
+                    ("apiUrl", &format!("{http}/v1/chat/completions")),
+                    ("defaultModel", "double"),
+                ]),
                 object(&[("apiKey", &format!("demo-{}", hex::encode(engine::clock::random::<8>())))]),
             ),
         ] {
@@ -125,20 +147,25 @@ impl Demo {
             self.client.call("POST", &format!("/api/actions/connector/{id}"), Some(&body)).await.context(id)?;
         }
         let mut workflows = 0;
-        for (name, yaml) in content::files("workflows") {
+        for (name, yaml) in content::workflows() {
             let id = name.trim_end_matches(".yaml").to_owned();
             let yaml = yaml.replace("http://127.0.0.1:9310", &http);
             let body = Value::object([("id", Value::from(&id)), ("yaml", Value::from(yaml))]);
-            let made = self.client.call("POST", "/api/workflows/workflow", Some(&body)).await.with_context(|| name.clone())?;
+            let made =
+                self.client.call("POST", "/api/workflows/workflow", Some(&body)).await.with_context(|| name.clone())?;
             if made.get("valid").and_then(Value::as_bool) != Some(true) {
                 anyhow::bail!("the workflow {name} is not valid: {}", stdx::json::text(&made));
             }
             workflows += 1;
         }
         let mut rules = 0;
-        for (name, text) in content::files("rules") {
+        for (name, text) in content::rules() {
             let mut rule = stdx::json::parse(&text).with_context(|| name.clone())?;
-            let actions: Vec<Value> = ATTACH.iter().filter(|(part, ..)| name.contains(part)).map(|(_, id, summary)| action(id, *summary)).collect();
+            let actions: Vec<Value> = ATTACH
+                .iter()
+                .filter(|(part, ..)| name.contains(part))
+                .map(|(_, id, summary)| action(id, *summary))
+                .collect();
             if let Some(object) = rule.object_mut() {
                 object.insert("enabled", true);
                 if !actions.is_empty() {
@@ -161,7 +188,8 @@ impl Demo {
             for (index, line) in chunk {
                 body.push_str(&format!("{{\"create\":{{\"_index\":\"{index}\"}}}}\n{line}\n"));
             }
-            let (status, text) = self.client.es("POST", "/_bulk", Some(("application/x-ndjson", body.into_bytes()))).await?;
+            let (status, text) =
+                self.client.es("POST", "/_bulk", Some(("application/x-ndjson", body.into_bytes()))).await?;
             let answer = stdx::json::parse(&text).unwrap_or_default();
             if status != 200 || answer.get("errors").and_then(Value::as_bool) != Some(false) {
                 anyhow::bail!("the server did not take the events ({status}): {}", stdx::bounded::truncate(&text, 500));
@@ -183,7 +211,12 @@ impl Demo {
         for hit in alerts.iter().take(12) {
             let source = hit.get("_source").unwrap_or(hit);
             let get = |k: &str| output::text(source, k);
-            self.say(&format!("alert  {:8}  {} on {}", get("kibana.alert.severity"), get("kibana.alert.rule.name"), get("host.name")));
+            self.say(&format!(
+                "alert  {:8}  {} on {}",
+                get("kibana.alert.severity"),
+                get("kibana.alert.rule.name"),
+                get("host.name")
+            ));
         }
         if alerts.len() > 12 {
             self.say(&format!("       and {} more", alerts.len() - 12));
@@ -233,7 +266,8 @@ impl Demo {
                 let mut ended = Vec::new();
                 for approval in &approvals {
                     let id = output::text(approval, "execution");
-                    let run = self.client.call("GET", &format!("/api/workflows/executions/{}", segment(&id)), None).await?;
+                    let run =
+                        self.client.call("GET", &format!("/api/workflows/executions/{}", segment(&id)), None).await?;
                     let status = output::text(&run, "status");
                     if !matches!(status.as_str(), "completed" | "failed" | "cancelled" | "timed_out") {
                         return Ok(None);
@@ -252,7 +286,8 @@ impl Demo {
         if let Some((name, status)) = done.iter().find(|(_, s)| s != "completed") {
             anyhow::bail!("the run of {name} ended {status}");
         }
-        let cases = self.client.call("GET", "/api/cases/_find?perPage=50&sortField=createdAt&sortOrder=asc", None).await?;
+        let cases =
+            self.client.call("GET", "/api/cases/_find?perPage=50&sortField=createdAt&sortOrder=asc", None).await?;
         let list = cases.get("cases").and_then(Value::as_array).unwrap_or_default();
         let contained = list.iter().find(|c| output::text(c, "tags").contains("contained")).or_else(|| list.first());
         let Some(case) = contained else { anyhow::bail!("no case was opened") };

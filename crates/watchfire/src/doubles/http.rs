@@ -62,13 +62,16 @@ async fn chat(State(doubles): State<Doubles>, headers: HeaderMap, body: Bytes) -
 
 async fn model(State(doubles): State<Doubles>, headers: HeaderMap, Json(asked): Json<Value>) -> Response {
     delay(&doubles).await;
-    let prompt = asked["messages"].as_array().and_then(|m| m.last()).and_then(|m| m["content"].as_str()).unwrap_or_default();
+    let prompt =
+        asked["messages"].as_array().and_then(|m| m.last()).and_then(|m| m["content"].as_str()).unwrap_or_default();
     doubles.note(json!({"at": "model", "key": key(&headers), "prompt_bytes": prompt.len()}));
     if doubles.behave().model_nonsense {
         return Json(json!({"weather": ["sunny", {"choices": null}]})).into_response();
     }
     let words = prompt.split_whitespace().count();
-    let answer = format!("[model double] I was given {words} words of evidence. Check the host and the account named in the alert before you act.");
+    let answer = format!(
+        "[model double] I was given {words} words of evidence. Check the host and the account named in the alert before you act."
+    );
     Json(json!({
         "id": "double", "object": "chat.completion", "model": "double",
         "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": answer}}],
@@ -84,7 +87,13 @@ async fn reputation(State(doubles): State<Doubles>, Path(address): Path<String>)
     Json(json!({"address": address, "verdict": if bad { "known bad" } else { "unknown" }, "source": "reputation double"})).into_response()
 }
 
-async fn sink(State(doubles): State<Doubles>, method: axum::http::Method, Path(path): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
+async fn sink(
+    State(doubles): State<Doubles>,
+    method: axum::http::Method,
+    Path(path): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     delay(&doubles).await;
     let text = String::from_utf8_lossy(&body).into_owned();
     doubles.note(json!({"at": "sink", "path": path, "method": method.as_str(), "key": key(&headers), "body": text}));

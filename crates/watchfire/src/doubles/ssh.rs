@@ -23,7 +23,12 @@ struct Host {
 }
 
 /// Starts the host; its address and its host key in OpenSSH's form.
-pub async fn start(doubles: Doubles, at: SocketAddr, seed: [u8; 32], password: String) -> anyhow::Result<(SocketAddr, String)> {
+pub async fn start(
+    doubles: Doubles,
+    at: SocketAddr,
+    seed: [u8; 32],
+    password: String,
+) -> anyhow::Result<(SocketAddr, String)> {
     let key = PrivateKey::from(Ed25519Keypair::from_seed(&seed));
     debug_assert_eq!(key.algorithm(), Algorithm::Ed25519);
     let public = key.public_key().to_openssh()?;
@@ -59,12 +64,22 @@ impl Handler for Host {
         Ok(if user == USER && password == self.password { Auth::Accept } else { Auth::reject() })
     }
 
-    async fn channel_open_session(&mut self, _channel: Channel<Msg>, reply: ChannelOpenHandle, _session: &mut Session) -> Result<(), Self::Error> {
+    async fn channel_open_session(
+        &mut self,
+        _channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
         reply.accept().await;
         Ok(())
     }
 
-    async fn exec_request(&mut self, channel: ChannelId, data: &[u8], session: &mut Session) -> Result<(), Self::Error> {
+    async fn exec_request(
+        &mut self,
+        channel: ChannelId,
+        data: &[u8],
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
         let command = String::from_utf8_lossy(data).into_owned();
         self.doubles.note(json!({"at": "command", "command": command}));
         session.channel_success(channel)?;
@@ -86,9 +101,14 @@ impl Handler for Host {
 fn answer(command: &str) -> (u32, String) {
     let mut words = command.split_whitespace();
     match (words.next(), words.next()) {
-        (Some("isolate"), Some(host)) => (0, format!("[ssh double] {host}: all traffic but the response network is dropped\n")),
+        (Some("isolate"), Some(host)) => {
+            (0, format!("[ssh double] {host}: all traffic but the response network is dropped\n"))
+        }
         (Some("release"), Some(host)) => (0, format!("[ssh double] {host}: traffic flows again\n")),
-        (Some("processes"), _) => (0, "[ssh double]\n  PID USER     COMMAND\n    1 root     /sbin/init\n 4112 www-data /bin/sh -c id\n".into()),
+        (Some("processes"), _) => (
+            0,
+            "[ssh double]\n  PID USER     COMMAND\n    1 root     /sbin/init\n 4112 www-data /bin/sh -c id\n".into(),
+        ),
         (Some("connections"), _) => (0, "[ssh double]\nESTAB 10.20.0.15:443 203.0.113.77:51544\n".into()),
         (Some("recent-files"), _) => (0, "[ssh double]\n/var/www/html/uploads/img_0931.php  2 minutes ago\n".into()),
         (Some("fail"), _) => (3, "[ssh double] told to fail\n".into()),
