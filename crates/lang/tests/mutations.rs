@@ -178,7 +178,7 @@ fn parsers_and_evaluators_survive_mutated_queries() {
     for seed in &seeds {
         check(seed, &event, &context);
     }
-    for _ in 0..10_000 {
+    for _ in 0..6_000 {
         let text = mutate(&mut rng, &seeds);
         for (count, ok) in parsed.iter_mut().zip(check(&text, &event, &context)) {
             *count += usize::from(ok);
@@ -241,4 +241,36 @@ fn scramble(tree: &mut serde_json::Value, rng: &mut Rng) {
         serde_json::json!(true),
     ];
     *tree = values[pick(rng, values.len())].clone();
+}
+
+/// Nesting at the limit needs half of the smallest stack that the product gives a thread.
+#[test]
+fn the_deepest_queries_fit_half_a_megabyte_of_stack() {
+    let run = || {
+        let (event, n) = (event(), lang::DEPTH_MAX - 2);
+        let (open, close) = ("(".repeat(n), ")".repeat(n));
+        let nested = format!("{}n: 1{}", "k: {".repeat(n), "}".repeat(n));
+        let nots = format!("{}a: x{}", "not (".repeat(n), ")".repeat(n));
+        for text in [format!("{open}a: x{close}"), nested, nots, format!("a: {open}x{close}")] {
+            let tree = kql::parse(&text).0.unwrap_or_else(|| panic!("{text}"));
+            assert!(!tree.to_string().is_empty());
+            kql::over_event(&tree, &Ecs).matches(&event);
+            kql::over_context(&tree, &Value::Null, Time(0));
+        }
+        let sums = format!("{}length(s){} > 1", "1 + (".repeat(n - 2), ")".repeat(n - 2));
+        let nots = format!("{}(x or length(s) > n)", "not ".repeat(n - 2));
+        for text in [format!("{open}x{close}"), sums, nots, format!("{}n < 1", "-".repeat(n))] {
+            let query = eql::parse(&format!("any where {text}")).0.unwrap_or_else(|| panic!("{text}"));
+            assert!(!query.to_string().is_empty());
+            eql::over_event(&query, &Options::default()).unwrap().matches(&event);
+        }
+        let tree = lucene::parse(&format!("{open}a:x{close}")).0.unwrap();
+        lucene::over_event(&tree, &Ecs).matches(&event);
+        let mut tree = serde_json::json!({"term": {"a": "x"}});
+        for _ in 0..n / 2 {
+            tree = serde_json::json!({"bool": {"must_not": {"nested": {"path": "k", "query": tree}}}});
+        }
+        dsl::parse(&tree).unwrap().to_predicate(&Ecs).matches(&event);
+    };
+    std::thread::Builder::new().stack_size(512 << 10).spawn(run).unwrap().join().unwrap();
 }
