@@ -61,7 +61,16 @@ pub fn es_router(state: State) -> Router {
     };
     let rows = es::ROUTES.iter().chain(routes::elasticsearch());
     let table = router(&state, rows).fallback(unknown.clone()).method_not_allowed_fallback(unknown);
-    table.layer(RequestDecompressionLayer::new()).layer(CompressionLayer::new())
+    let table = table.layer(RequestDecompressionLayer::new()).layer(CompressionLayer::new());
+    table.layer(axum::middleware::map_request(plain_head))
+}
+
+/// An answer to HEAD has no body, and one that says it is compressed breaks clients that unpack it.
+async fn plain_head(mut request: Request) -> Request {
+    if request.method() == axum::http::Method::HEAD {
+        request.headers_mut().remove(header::ACCEPT_ENCODING);
+    }
+    request
 }
 
 fn router(state: &State, rows: impl IntoIterator<Item = &'static Route>) -> Router {

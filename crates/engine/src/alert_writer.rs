@@ -60,6 +60,8 @@ fn pass(shared: &Arc<Shared>, at: u64) -> Result<u64, String> {
         let done: index::Done = Box::new(move |result| drop(tx.send(result)));
         shared.index.append_alerts(last, versions, index::Provenance::default(), done).map_err(|e| e.to_string())?;
         rx.recv().map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
+    } else {
+        shared.index.note_feed(last);
     }
     Ok(last)
 }

@@ -417,6 +417,13 @@ impl Index {
         self.shared.state().feed
     }
 
+    /// Says that the feed holds nothing for the log up to `position`; known until the process ends, then the feed is read again from the
+    /// last frame on.
+    pub fn note_feed(&self, position: u64) {
+        let mut state = self.shared.state();
+        state.feed = state.feed.max(position);
+    }
+
     /// Frames above `number` in order, at most `frames_max` and about `bytes_max`; empty at the end of the log.
     ///
     /// - errors: `Damaged`, `Io`; frames below the oldest file are left out.

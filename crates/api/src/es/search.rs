@@ -5,7 +5,7 @@
 //! Source: `reference/elasticsearch-apis.md` §6, §9.3.
 
 use super::aggs;
-use super::wire::{answer, blocking, canonical, expand, expression, shards, store};
+use super::wire::{alerts_settled, answer, blocking, canonical, expand, expression, shards, store};
 use crate::error::{ApiError, Result, Shape};
 use crate::http::{Ctx, Query, Reply};
 use index::search::Missing;
@@ -298,6 +298,7 @@ pub(super) async fn search(cx: Ctx) -> Result<Reply> {
         return Err(ApiError::invalid("[scroll] is not supported by this server; page with [sort] and [search_after]"));
     }
     let value = body(&cx)?;
+    alerts_settled(&cx, cx.param("index")).await?;
     let (index, target, url) = (store(&cx).clone(), cx.param("index").to_owned(), cx.query.clone());
     let out = blocking(move || run(&index, &target, &value, &url)).await?;
     Ok(answer(&cx, out))
@@ -309,6 +310,7 @@ pub(super) async fn count_docs(cx: Ctx) -> Result<Reply> {
     if let Some(key) = value.as_object().and_then(|o| o.keys().find(|k| *k != "query")) {
         return Err(ApiError::invalid(format!("request does not support [{key}]")).kind("parsing_exception"));
     }
+    alerts_settled(&cx, cx.param("index")).await?;
     let (index, target, url) = (store(&cx).clone(), cx.param("index").to_owned(), cx.query.clone());
     let n = blocking(move || {
         let (r, _) = request(&value, &url)?;

@@ -8,6 +8,7 @@ use crate::http::{Ctx, Query, Reply};
 use index::Index;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Patterns that `filter_path` may have.
 const FILTERS_MAX: usize = 200;
@@ -161,6 +162,21 @@ pub(super) fn expand(query: &Query) -> Result<index::Expand> {
 /// The event store of the server.
 pub(super) fn store(cx: &Ctx) -> &Arc<Index> {
     cx.state.index()
+}
+
+/// How long a search of alerts waits for their newest versions; after it, it answers with what there is.
+const ALERTS_WITHIN: Duration = Duration::from_secs(1);
+
+/// Waits until alerts that were committed before this request stand in the event store, where the expression may mean them.
+pub(super) async fn alerts_settled(cx: &Ctx, target: &str) -> Result<()> {
+    if !target.split(',').any(|p| p.starts_with('.')) {
+        return Ok(());
+    }
+    let (head, began) = (cx.state.seq()?, Instant::now());
+    while store(cx).feed_position() < head && began.elapsed() < ALERTS_WITHIN {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    Ok(())
 }
 
 /// Runs blocking work off the async threads.
