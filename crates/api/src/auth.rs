@@ -29,6 +29,8 @@ use tokio::sync::Semaphore;
 
 /// How long a verified credential is believed without looking again.
 pub const VERIFIED_FOR: Duration = Duration::from_secs(60);
+/// How long a wrong password is refused without computing its hash again.
+pub const WRONG_FOR: Duration = Duration::from_secs(10);
 /// Credentials remembered at most; beyond it the memory is emptied.
 const VERIFIED_MAX: usize = 4_096;
 /// Password hashes computed at once: each takes 19 MiB and tens of milliseconds of one core.
@@ -51,6 +53,7 @@ type Fingerprint = [u8; 32];
 /// Verifies credentials.
 pub struct Auth {
     verified: Mutex<HashMap<Fingerprint, (Instant, Principal)>>,
+    wrong: Mutex<HashMap<Fingerprint, (Instant, String)>>,
     hashing: Semaphore,
     waiting: Semaphore,
     /// Counts wrong passwords of the sign-in route.
@@ -61,6 +64,7 @@ impl Default for Auth {
     fn default() -> Self {
         Self {
             verified: Mutex::default(),
+            wrong: Mutex::default(),
             hashing: Semaphore::new(HASHES_AT_ONCE),
             waiting: Semaphore::new(HASHES_WAITING_MAX),
             throttle: Throttle::default(),
@@ -92,7 +96,11 @@ impl Auth {
             return Ok(Some(principal));
         }
         let principal = match parse(headers)? {
-            Sent::Basic(user, password) => self.password(records, &user, password).await?,
+            Sent::Basic(user, password) => {
+                self.not_again(&fingerprint)?;
+                let found = self.password(records, &user, password).await;
+                found.inspect_err(|e| self.remember_wrong(fingerprint, e))?
+            }
             Sent::Key { id, secret } => key(records, &id, &secret, now)?,
             Sent::Session(token) => session(records, token, now)?,
         };
@@ -102,6 +110,26 @@ impl Auth {
         }
         verified.insert(fingerprint, (Instant::now(), principal.clone()));
         Ok(Some(principal))
+    }
+
+    /// A client that keeps sending the same wrong password must not keep a core busy.
+    fn not_again(&self, fingerprint: &Fingerprint) -> Result<()> {
+        let wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
+        match wrong.get(fingerprint) {
+            Some((at, message)) if at.elapsed() < WRONG_FOR => Err(unauthorized(message.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    fn remember_wrong(&self, fingerprint: Fingerprint, error: &ApiError) {
+        if error.code != ErrorCode::Unauthorized {
+            return;
+        }
+        let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
+        if wrong.len() >= VERIFIED_MAX {
+            wrong.clear();
+        }
+        wrong.insert(fingerprint, (Instant::now(), error.message.clone()));
     }
 
     /// Verifies a name and a password; one message for both kinds of mistake.
@@ -133,6 +161,7 @@ impl Auth {
     /// Forgets what was verified; called after every change of users, keys and sessions.
     pub fn forget(&self) {
         self.verified().clear();
+        self.wrong.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     async fn hashing<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {

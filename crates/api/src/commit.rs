@@ -13,6 +13,8 @@ use store::{Commit, Committed, Guard, Noun, RecordChange};
 use triage::Command;
 use triage::command::{Refusal, Request};
 
+/// Documents of one commit of a large request.
+const SLICE: usize = 200;
 /// Longest `Idempotency-Key`.
 pub const KEY_BYTES_MAX: usize = 255;
 
@@ -65,6 +67,17 @@ impl Ctx {
     /// Commits documents of a request that makes several commits: a key stands for one.
     pub(crate) async fn commit_without_key(&self, puts: Vec<Put>) -> Result<Committed> {
         self.send(Vec::new(), puts, None, false).await
+    }
+
+    /// Commits documents of which each stands for itself; the new version or the refusal of each, in order.
+    pub(crate) async fn puts(&self, puts: Vec<Put>) -> Result<Vec<Result<u64, Refusal>>> {
+        let mut results = Vec::with_capacity(puts.len());
+        let mut puts = puts.into_iter().peekable();
+        while puts.peek().is_some() {
+            let slice: Vec<Put> = puts.by_ref().take(SLICE).collect();
+            results.extend(self.send(Vec::new(), slice, None, true).await?.records);
+        }
+        Ok(results)
     }
 
     /// Commits commands of which each stands for itself; their results or refusals in order.

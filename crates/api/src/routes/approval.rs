@@ -217,6 +217,10 @@ fn conflict(cx: &Ctx, id: &str, error: ApiError) -> ApiError {
 
 /// Answers a row; `ask` is what the person says.
 pub(crate) async fn answer(cx: &Ctx, id: &str, ask: Command) -> Result<QuestionRow> {
+    if let crate::auth::Via::Run { .. } = cx.principal.via {
+        // Else a workflow could approve its own destructive steps on behalf of whoever started it.
+        return Err(ApiError::new(ErrorCode::Forbidden, "a run cannot answer a question; a person must"));
+    }
     stored(cx, id)?;
     cx.command(ask).await.map_err(|e| conflict(cx, id, e))?;
     stored(cx, id)

@@ -15,6 +15,7 @@ use crate::table::{Access, Method, Route, h};
 use axum::http::StatusCode;
 use rule::{Origin, Rule};
 use serde_json::{Value as Json, json};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use stdx::{Diagnostic, Id, Value};
 use store::Noun;
@@ -154,13 +155,23 @@ async fn create_one(cx: &Ctx, body: &Value, origin: Origin) -> Result<Value> {
     if let Some(rule_id) = body.get("rule_id").and_then(Value::as_str)
         && by_rule_id(cx, rule_id)?.is_some()
     {
-        return Err(ApiError::conflict(format!("rule_id: \"{rule_id}\" already exists")));
+        return Err(taken(rule_id));
     }
+    let (put, made) = creation(cx, body, origin)?;
+    cx.put(put).await?;
+    Ok(made)
+}
+
+fn taken(rule_id: &str) -> ApiError {
+    ApiError::conflict(format!("rule_id: \"{rule_id}\" already exists"))
+}
+
+/// The document of a new rule.
+fn creation(cx: &Ctx, body: &Value, origin: Origin) -> Result<(Put, Value)> {
     let (_, body) = decoded(cx, body, origin)?;
     let id = ids::uuid();
     let made = Rule::created(&body, &id, &cx.principal.user, cx.now);
-    cx.put(Put { noun: Noun::Rule, id, expect: Some(0), body: Some(made.clone()), action: "rule.create" }).await?;
-    Ok(made)
+    Ok((Put { noun: Noun::Rule, id, expect: Some(0), body: Some(made.clone()), action: "rule.create" }, made))
 }
 
 async fn get(cx: Ctx) -> Result<Reply> {
@@ -190,14 +201,18 @@ async fn patch(cx: Ctx) -> Result<Reply> {
 
 /// Stores the new body of a rule with the next revision.
 async fn change(cx: &Ctx, old: &Record, body: &Value, action: &'static str) -> Result<Value> {
+    let (put, made) = changed(cx, old, body, action)?;
+    cx.put(put).await?;
+    Ok(made)
+}
+
+/// The document of a changed rule.
+fn changed(cx: &Ctx, old: &Record, body: &Value, action: &'static str) -> Result<(Put, Value)> {
     let (new, body) = decoded(cx, body, Origin::Api)?;
     let before = rule::rule::load(&old.body, Origin::File).0.map_or(new, Arc::new);
     let made = before.updated(&body, &cx.principal.user, cx.now);
     let put = Put { noun: Noun::Rule, id: old.id.clone(), expect: Some(old.version), body: Some(made.clone()), action };
-    for result in cx.commit_without_key(vec![put]).await?.records {
-        result?;
-    }
-    Ok(made)
+    Ok((put, made))
 }
 
 async fn delete(cx: Ctx) -> Result<Reply> {
@@ -288,82 +303,113 @@ async fn find(cx: Ctx) -> Result<Reply> {
     Ok(Reply::ok(json!({"data": data, "page": page, "perPage": size, "total": total})))
 }
 
+/// What a bulk action does with one rule.
+enum Step {
+    Skip,
+    Do(Put, Value),
+}
+
+fn step(cx: &Ctx, action: &str, old: &Record, request: &Json) -> Result<Step> {
+    match action {
+        "enable" | "disable" => {
+            let on = action == "enable";
+            if old.body.get("enabled").and_then(Value::as_bool).unwrap_or(false) == on {
+                return Ok(Step::Skip);
+            }
+            let mut body = old.body.clone();
+            if let Some(o) = body.object_mut() {
+                o.insert("enabled", on);
+            }
+            let (put, made) = changed(cx, old, &body, if on { "rule.enable" } else { "rule.disable" })?;
+            Ok(Step::Do(put, made))
+        }
+        "delete" => {
+            let put = Put {
+                noun: Noun::Rule,
+                id: old.id.clone(),
+                expect: Some(old.version),
+                body: None,
+                action: "rule.delete",
+            };
+            Ok(Step::Do(put, old.body.clone()))
+        }
+        "duplicate" => {
+            let mut body = old.body.clone();
+            let name = body.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+            if let Some(o) = body.object_mut() {
+                o.remove("rule_id");
+                o.insert("name", format!("{name} [Duplicate]"));
+                o.insert("enabled", false);
+            }
+            let (put, made) = creation(cx, &body, Origin::Api)?;
+            Ok(Step::Do(put, made))
+        }
+        "edit" => {
+            let (put, made) = changed(cx, old, &edited(&old.body, request)?, "rule.update")?;
+            Ok(Step::Do(put, made))
+        }
+        other => Err(ApiError::invalid(format!("[request body.action]: Invalid enum value `{other}`"))),
+    }
+}
+
 async fn bulk_action(cx: Ctx) -> Result<Reply> {
     let body = cx.json()?;
     let action = body.get("action").and_then(Json::as_str).unwrap_or_default().to_owned();
+    if !matches!(action.as_str(), "enable" | "disable" | "delete" | "duplicate" | "edit" | "export") {
+        return Err(ApiError::invalid(format!("[request body.action]: Invalid enum value `{action}`")));
+    }
     let dry = cx.query.flag("dry_run")? == Some(true);
     let rules = selected(&cx, &body)?;
     if action == "export" {
         return Ok(ndjson(&rules, &[]));
     }
-    let (mut updated, mut created, mut deleted, mut skipped, mut errors) =
-        (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut skipped, mut errors, mut puts, mut made) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let failed = |old: &Record, error: &ApiError| {
+        let status = error.code.status().as_u16();
+        json!({"message": error.message, "status_code": status, "rules": [{"id": old.id, "name": old.body.get("name")}]})
+    };
     for old in &rules {
-        let enabled = old.body.get("enabled").and_then(Value::as_bool).unwrap_or(false);
-        let result = match action.as_str() {
-            "enable" | "disable" => {
-                let on = action == "enable";
-                if on == enabled {
-                    skipped
-                        .push(json!({"id": old.id, "name": old.body.get("name"), "skip_reason": "RULE_NOT_MODIFIED"}));
-                    continue;
-                }
-                let mut body = old.body.clone();
-                if let Some(o) = body.object_mut() {
-                    o.insert("enabled", on);
-                }
-                if dry {
-                    Ok(updated.push(Json::from(&body)))
-                } else {
-                    change(&cx, old, &body, if on { "rule.enable" } else { "rule.disable" })
-                        .await
-                        .map(|b| updated.push(Json::from(&b)))
-                }
+        match step(&cx, &action, old, &body) {
+            Ok(Step::Skip) => {
+                skipped.push(json!({"id": old.id, "name": old.body.get("name"), "skip_reason": "RULE_NOT_MODIFIED"}))
             }
-            "delete" if dry => Ok(deleted.push(Json::from(&old.body))),
-            "delete" => {
-                let put = Put {
-                    noun: Noun::Rule,
-                    id: old.id.clone(),
-                    expect: Some(old.version),
-                    body: None,
-                    action: "rule.delete",
-                };
-                cx.commit_without_key(vec![put]).await.map(|_| deleted.push(Json::from(&old.body)))
+            Ok(Step::Do(put, after)) => {
+                puts.push(put);
+                made.push((old, Json::from(&after)));
             }
-            "duplicate" if dry => Ok(created.push(Json::from(&old.body))),
-            "duplicate" => {
-                let mut body = old.body.clone();
-                let name = body.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-                if let Some(o) = body.object_mut() {
-                    o.remove("rule_id");
-                    o.insert("name", format!("{name} [Duplicate]"));
-                    o.insert("enabled", false);
-                }
-                create_one(&cx, &body, Origin::Api).await.map(|b| created.push(Json::from(&b)))
-            }
-            "edit" => match edited(&old.body, &body) {
-                Err(error) => return Err(error),
-                Ok(new) if dry => Ok(updated.push(Json::from(&new))),
-                Ok(new) => change(&cx, old, &new, "rule.update").await.map(|b| updated.push(Json::from(&b))),
-            },
-            other => return Err(ApiError::invalid(format!("[request body.action]: Invalid enum value `{other}`"))),
-        };
-        if let Err(error) = result {
-            let status = error.code.status().as_u16();
-            errors.push(json!({"message": error.message, "status_code": status, "rules": [{"id": old.id, "name": old.body.get("name")}]}));
+            Err(error) => errors.push(failed(old, &error)),
         }
     }
-    let (failed, total) = (errors.len(), rules.len());
-    let summary = json!({"failed": failed, "skipped": skipped.len(), "succeeded": total - failed - skipped.len(), "total": total});
-    let results = json!({"updated": updated, "created": created, "deleted": deleted, "skipped": skipped});
+    let mut done = Vec::new();
+    if dry {
+        done.extend(made.into_iter().map(|(_, after)| after));
+    } else {
+        for (result, (old, after)) in cx.puts(puts).await?.into_iter().zip(made) {
+            match result {
+                Ok(_) => done.push(after),
+                Err(refusal) => errors.push(failed(old, &refusal.into())),
+            }
+        }
+    }
+    Ok(bulk_reply(&action, done, skipped, errors, rules.len()))
+}
+
+fn bulk_reply(action: &str, done: Vec<Json>, skipped: Vec<Json>, errors: Vec<Json>, total: usize) -> Reply {
+    let (failed, succeeded) = (errors.len(), done.len());
+    let summary = json!({"failed": failed, "skipped": skipped.len(), "succeeded": succeeded, "total": total});
+    let mut results = json!({"updated": [], "created": [], "deleted": [], "skipped": skipped});
+    results[match action {
+        "delete" => "deleted",
+        "duplicate" => "created",
+        _ => "updated",
+    }] = Json::Array(done);
     let attributes = json!({"results": results, "summary": summary, "errors": errors});
     if failed > 0 {
         let message = if failed == total { "Bulk edit failed" } else { "Bulk edit partially failed" };
         let body = json!({"message": message, "status_code": 500, "attributes": attributes});
-        return Ok(Reply::ok(body).status(StatusCode::INTERNAL_SERVER_ERROR));
+        return Reply::ok(body).status(StatusCode::INTERNAL_SERVER_ERROR);
     }
-    Ok(Reply::ok(json!({"success": true, "rules_count": total, "attributes": attributes})))
+    Reply::ok(json!({"success": true, "rules_count": total, "attributes": attributes}))
 }
 
 fn selected(cx: &Ctx, body: &Json) -> Result<Vec<Record>> {
@@ -449,49 +495,69 @@ async fn import(cx: Ctx) -> Result<Reply> {
     let overwrite = cx.query.flag("overwrite")? == Some(true);
     let as_new = cx.query.flag("as_new_list")? == Some(true);
     let text = std::str::from_utf8(file(&cx)?).map_err(|_| ApiError::invalid("the file is not valid UTF-8"))?;
-    let (mut errors, mut good, mut seen) = (Vec::new(), 0usize, 0usize);
+    let mut known: HashMap<String, Record> = HashMap::new();
+    for record in cx.state.records.list(Noun::Rule, &cx.space)? {
+        let rule_id = record.body.get("rule_id").and_then(Value::as_str).unwrap_or_default().to_owned();
+        known.insert(rule_id, record);
+    }
+    let failed = |rule_id: &str, error: &ApiError| json!({"rule_id": rule_id, "error": {"status_code": error.code.status().as_u16(), "message": error.message}});
+    let (mut errors, mut puts, mut named, mut seen) = (Vec::new(), Vec::new(), Vec::new(), HashSet::new());
+    let mut n = 0usize;
     for line in text.lines().map(str::trim).filter(|l| !l.is_empty()) {
-        let Ok(body) = serde_json::from_str::<Json>(line) else {
-            seen += 1;
-            errors.push(json!({"rule_id": "(unknown id)", "error": {"status_code": 400, "message": "the line is not valid JSON"}}));
-            continue;
+        let body = match serde_json::from_str::<Json>(line) {
+            // Exception lists, connectors and the summary line are told apart by what they lack.
+            Ok(body) if body.get("exported_count").is_some() || body.get("list_id").is_some() => continue,
+            Ok(body) if body.get("rule_id").is_none() && body.get("type").is_none() => continue,
+            Ok(body) => Value::from(body),
+            Err(_) => {
+                n += 1;
+                errors.push(failed("(unknown id)", &ApiError::invalid("the line is not valid JSON")));
+                continue;
+            }
         };
-        // Exception lists, connectors and the summary line are told apart by what they lack.
-        if body.get("rule_id").is_none() && body.get("type").is_none()
-            || body.get("exported_count").is_some()
-            || body.get("list_id").is_some()
-        {
-            continue;
-        }
-        seen += 1;
-        if seen > BULK_MAX {
+        n += 1;
+        if n > BULK_MAX {
             return Err(ApiError::invalid(format!("Can't import more than {BULK_MAX} rules")));
         }
-        let rule_id = body.get("rule_id").and_then(Json::as_str).unwrap_or("(unknown id)").to_owned();
-        match import_one(&cx, &Value::from(body), overwrite, as_new).await {
-            Ok(()) => good += 1,
-            Err(error) => errors.push(json!({"rule_id": rule_id, "error": {"status_code": error.code.status().as_u16(), "message": error.message}})),
+        let rule_id = body.get("rule_id").and_then(Value::as_str).unwrap_or("(unknown id)").to_owned();
+        match imported(&cx, body, &known, overwrite, as_new) {
+            Ok(_) if !as_new && !seen.insert(rule_id.clone()) => {
+                errors.push(failed(
+                    &rule_id,
+                    &ApiError::invalid("More than one rule with this rule_id found in the file"),
+                ));
+            }
+            Ok(put) => {
+                puts.push(put);
+                named.push(rule_id);
+            }
+            Err(error) => errors.push(failed(&rule_id, &error)),
+        }
+    }
+    let mut good = 0usize;
+    for (result, rule_id) in cx.puts(puts).await?.into_iter().zip(&named) {
+        match result {
+            Ok(_) => good += 1,
+            Err(refusal) => errors.push(failed(rule_id, &refusal.into())),
         }
     }
     Ok(Reply::ok(json!({
-        "success": errors.is_empty(), "success_count": good, "rules_count": seen, "errors": errors,
+        "success": errors.is_empty(), "success_count": good, "rules_count": n, "errors": errors,
         "exceptions_success": true, "exceptions_success_count": 0, "exceptions_errors": [],
         "action_connectors_success": true, "action_connectors_success_count": 0, "action_connectors_errors": [], "action_connectors_warnings": [],
     })))
 }
 
-async fn import_one(cx: &Ctx, body: &Value, overwrite: bool, as_new: bool) -> Result<()> {
-    let mut body = body.clone();
+/// The document of one imported rule.
+fn imported(cx: &Ctx, mut body: Value, known: &HashMap<String, Record>, overwrite: bool, as_new: bool) -> Result<Put> {
     if as_new && let Some(o) = body.object_mut() {
         o.remove("rule_id");
     }
-    let old = match body.get("rule_id").and_then(Value::as_str) {
-        Some(rule_id) => by_rule_id(cx, rule_id)?,
-        None => None,
-    };
-    match old {
-        Some(old) if overwrite => change(cx, &old, &body, "rule.update").await.map(drop),
-        Some(_) | None => create_one(cx, &body, Origin::Api).await.map(drop),
+    let rule_id = body.get("rule_id").and_then(Value::as_str);
+    match rule_id.and_then(|id| known.get(id).map(|r| (id, r))) {
+        Some((_, old)) if overwrite => Ok(changed(cx, old, &body, "rule.update")?.0),
+        Some((id, _)) => Err(taken(id)),
+        None => Ok(creation(cx, &body, Origin::Api)?.0),
     }
 }
 

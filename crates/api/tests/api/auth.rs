@@ -129,3 +129,41 @@ async fn a_verified_password_is_not_hashed_again() {
     // Two hundred argon2 computations take several seconds on any machine.
     assert!(began.elapsed() < std::time::Duration::from_secs(2), "{:?}", began.elapsed());
 }
+
+#[tokio::test]
+async fn a_run_acts_for_its_principal_and_cannot_pose_as_another() {
+    use engine::own::{OwnApi, OwnRequest};
+    let s = server().await;
+    s.put("/internal/security/users/vi", json!({"password": "viewer-password", "roles": ["viewer"]})).await.expect(200);
+    let service = api::in_process(s.state.clone(), s.kibana.clone(), s.elasticsearch.clone());
+    let ask = |principal: &str, method: &str, path: &str, body: Value, headers: Vec<(String, String)>| OwnRequest {
+        api: OwnApi::Kibana,
+        method: method.into(),
+        path: path.to_owned(),
+        headers,
+        body: (!body.is_null()).then(|| body.to_string()),
+        principal: principal.into(),
+        space: "default".into(),
+        execution: ("e-1".into(), "step".into()),
+        key: "k-1".into(),
+    };
+    let made = service.call(ask("elastic", "POST", "/api/cases", new_case("by a run", false), Vec::new())).await;
+    assert_eq!(made.status, 200, "{}", made.body);
+    let entry = s.audited().into_iter().find(|a| &*a.action == "case.create").unwrap();
+    assert_eq!(
+        (&*entry.by.user, &*entry.by.channel, entry.by.execution.as_deref()),
+        ("elastic", "workflow", Some("e-1"))
+    );
+    // The same key of the same run gives the first answer back.
+    let again = service.call(ask("elastic", "POST", "/api/cases", new_case("by a run", false), Vec::new())).await;
+    assert_eq!(again.body, made.body);
+    let posing =
+        vec![("Authorization".to_owned(), basic("elastic", PASSWORD)), ("cookie".to_owned(), "sid=x".to_owned())];
+    let refused = service.call(ask("vi", "POST", "/api/cases", new_case("t", false), posing)).await;
+    assert_eq!(refused.status, 403, "{}", refused.body);
+    let answer = json!({"verdict": "approve", "hash": "00"});
+    let own = service.call(ask("elastic", "POST", "/api/watchfire/approvals/x/decide", answer, Vec::new())).await;
+    assert_eq!(own.status, 403, "{}", own.body);
+    s.put("/internal/security/users/vi", json!({"enabled": false})).await.expect(200);
+    assert_eq!(service.call(ask("vi", "GET", "/api/cases/_find", Value::Null, Vec::new())).await.status, 401);
+}

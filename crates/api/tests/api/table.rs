@@ -236,13 +236,7 @@ async fn samples(s: &Server) -> BTreeMap<(&'static str, &'static str), Sample> {
         Value::Null,
         "workflow.create",
     );
-    add(
-        Method::Put,
-        "/api/workflows/{id}",
-        "/api/workflows/w1",
-        json!({"enabled": true, "tags": ["u"]}),
-        "workflow.update",
-    );
+    add(Method::Put, "/api/workflows/{id}", "/api/workflows/w1", json!({"tags": ["u"]}), "workflow.update");
     add(Method::Delete, "/api/workflows/{id}", "/api/workflows/w4", Value::Null, "workflow.delete");
     add(
         Method::Post,
