@@ -49,10 +49,10 @@ fn walk(schema: &Value, value: Value, path: &str, problems: &mut Vec<Problem>) -
         problem(format!("expected one of {}", list.join(", ")));
     }
     let bound = |name: &str| schema.get(name).and_then(Value::as_f64);
-    if let Some(n) = value.as_f64() {
-        if bound("minimum").is_some_and(|min| n < min) || bound("maximum").is_some_and(|max| n > max) {
-            problem(format!("{n} is out of range"));
-        }
+    if let Some(n) = value.as_f64()
+        && (bound("minimum").is_some_and(|min| n < min) || bound("maximum").is_some_and(|max| n > max))
+    {
+        problem(format!("{n} is out of range"));
     }
     let length = |name: &str| schema.get(name).and_then(Value::as_i64).and_then(|n| usize::try_from(n).ok());
     if let Value::Str(s) = &value {
