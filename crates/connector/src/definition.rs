@@ -272,14 +272,14 @@ struct File {
 pub fn load(text: &str) -> (Option<ConnectorType>, Vec<Diagnostic>) {
     let whole = Span::new(0, text.len());
     if text.len() > FILE_BYTES_MAX {
-        return (None, vec![Diagnostic::error("connectorTooLarge", whole, "the connector file is too large")]);
+        return (None, vec![Diagnostic::error("connectorFileTooLarge", whole, "the connector file is too large")]);
     }
     let parsed: Result<File, Diagnostic> = if text.trim_start().starts_with('{') {
-        serde_json::from_str(text).map_err(|e| Diagnostic::error("connectorSyntax", whole, e.to_string()))
+        serde_json::from_str(text).map_err(|e| Diagnostic::error("connectorFileSyntax", whole, e.to_string()))
     } else {
         toml::from_str(text).map_err(|e| {
             let span = e.span().map_or(whole, |s| Span::new(s.start, s.end));
-            Diagnostic::error("connectorSyntax", span, e.message().to_string())
+            Diagnostic::error("connectorFileSyntax", span, e.message().to_string())
         })
     };
     match parsed {
@@ -301,7 +301,7 @@ impl Compiler<'_> {
     }
     fn tree(&mut self, near: &str, value: &Value) -> Tree {
         Tree::compile(value).unwrap_or_else(|e| {
-            self.say("connectorTemplate", near, format!("`{near}`: {e}"));
+            self.say("connectorFileTemplate", near, format!("`{near}`: {e}"));
             Tree::Fixed(Value::Null)
         })
     }
@@ -317,7 +317,7 @@ impl Compiler<'_> {
             "destructive" | "method" => Class::Destructive,
             other => {
                 self.say(
-                    "connectorClass",
+                    "connectorFileClass",
                     name,
                     format!("class `{other}` is none of read, write, destructive, method"),
                 );
@@ -369,10 +369,10 @@ fn object_schema(schema: Value) -> Value {
 fn compile(file: File, text: &str) -> (Option<ConnectorType>, Vec<Diagnostic>) {
     let mut c = Compiler { text, found: Vec::new() };
     if !file.id.starts_with('.') || file.id.len() < 2 {
-        c.say("connectorType", &file.id, format!("type `{}` must begin with a dot", file.id));
+        c.say("connectorFileType", &file.id, format!("type `{}` must begin with a dot", file.id));
     }
     if file.operations.is_empty() || file.operations.len() > OPERATIONS_MAX {
-        c.say("connectorOperations", "operations", format!("1 to {OPERATIONS_MAX} operations are allowed"));
+        c.say("connectorFileOperations", "operations", format!("1 to {OPERATIONS_MAX} operations are allowed"));
     }
     let none = FileAuth {
         kind: "none".into(),
@@ -386,7 +386,7 @@ fn compile(file: File, text: &str) -> (Option<ConnectorType>, Vec<Diagnostic>) {
     let auth = file.auth.unwrap_or(none);
     for name in [auth.user.as_deref(), Some(&auth.secret)].into_iter().flatten() {
         if !name.is_empty() && !liquid::is_template(name) && !file.secrets.contains_key(name) {
-            c.say("connectorSecret", name, format!("secret `{name}` is not declared"));
+            c.say("connectorFileSecret", name, format!("secret `{name}` is not declared"));
         }
     }
     let auth = Auth {
@@ -407,7 +407,11 @@ fn compile(file: File, text: &str) -> (Option<ConnectorType>, Vec<Diagnostic>) {
     if let Some(test) = &file.test
         && !operations.contains_key(test.operation.as_str())
     {
-        c.say("connectorTest", &test.operation, format!("operation `{}` of the test does not exist", test.operation));
+        c.say(
+            "connectorFileTest",
+            &test.operation,
+            format!("operation `{}` of the test does not exist", test.operation),
+        );
     }
     let out = ConnectorType {
         id: file.id.into(),

@@ -168,7 +168,7 @@ impl Registry {
             if let Some(other) = self.operations.get(name).filter(|other| **other != kind.id) {
                 let at = stdx::Span::new(0, text.len());
                 let message = format!("operation `{name}` already belongs to `{other}`");
-                found.push(Diagnostic::error("connectorOperationTaken", at, message));
+                found.push(Diagnostic::error("connectorFileOperationTaken", at, message));
             }
         }
         if !found.iter().any(Diagnostic::is_error) {

@@ -403,11 +403,11 @@ fn files_of_others_are_judged() {
     assert!(found.is_empty());
     let bad = "type = \"x\"\ntitle = \"X\"\n[auth]\nkind = \"bearer\"\nsecret = \"nope\"\n[operations.\"x.y\"]\ntitle = \"Y\"\nclass = \"mild\"\nurl = \"{{ a | nosuch }}\"\n";
     let codes: Vec<_> = registry.add(bad).into_iter().map(|d| d.code).collect();
-    assert_eq!(codes, ["connectorType", "connectorSecret", "connectorClass", "connectorTemplate"]);
+    assert_eq!(codes, ["connectorFileType", "connectorFileSecret", "connectorFileClass", "connectorFileTemplate"]);
     assert_eq!(registry.types().count(), 0);
     let found = registry.add("type = \".x\"\nnonsense");
-    assert_eq!((found[0].code, found[0].span.start > 0), ("connectorSyntax", true));
-    assert_eq!(registry.add(&"x".repeat(2 << 20))[0].code, "connectorTooLarge");
+    assert_eq!((found[0].code, found[0].span.start > 0), ("connectorFileSyntax", true));
+    assert_eq!(registry.add(&"x".repeat(2 << 20))[0].code, "connectorFileTooLarge");
     let json_file = r#"{"type":".x","title":"X","operations":{"x.get":{"title":"Get","class":"read","url":"{{ config.url }}/{{ params.id | url_encode }}",
         "response":{"output":{"id":"${{ data.id }}","none":"${{ data.none }}"},"success":"${{ data.ok }}","error":"{{ data.why }}"}}}}"#;
     assert_eq!(registry.add(json_file), []);
@@ -421,7 +421,27 @@ fn files_of_others_are_judged() {
     assert_eq!(json::text(&x.answer(200, &[], r#"{"ok":true,"id":5}"#).unwrap()), r#"{"id":5}"#);
     assert_eq!(x.answer(200, &[], r#"{"ok":false,"why":"gone"}"#).unwrap_err().message, "gone");
     let mut registry = x.registry;
-    assert_eq!(registry.add(&json_file.replace("\".x\"", "\".z\""))[0].code, "connectorOperationTaken");
+    assert_eq!(registry.add(&json_file.replace("\".x\"", "\".z\""))[0].code, "connectorFileOperationTaken");
     let other_kind = Exchange::new("http", "{}", Some(instance(".ssh", "{}", &[])));
     assert_eq!(other_kind.fault(), "connector `C` is of type `.ssh`, not `.http`");
+}
+
+#[test]
+fn every_code_has_a_page_and_every_page_a_code() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut codes = std::collections::BTreeSet::new();
+    for source in [include_str!("definition.rs"), include_str!("registry.rs")] {
+        for part in source.split('"').skip(1).step_by(2) {
+            if part.starts_with("connectorFile") && part.bytes().all(|b| b.is_ascii_alphabetic()) {
+                codes.insert(part.to_string());
+            }
+        }
+    }
+    let pages: std::collections::BTreeSet<_> = std::fs::read_dir(root.join("../../docs/errors"))
+        .unwrap()
+        .map(|e| e.unwrap().file_name().to_string_lossy().trim_end_matches(".md").to_string())
+        .filter(|name| name.starts_with("connectorFile"))
+        .collect();
+    assert_eq!(codes, pages);
+    assert_eq!(codes.len(), 9);
 }

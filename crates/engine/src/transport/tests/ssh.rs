@@ -59,7 +59,12 @@ impl Handler for Host {
         reply.accept().await;
         Ok(())
     }
-    async fn exec_request(&mut self, channel: ChannelId, data: &[u8], session: &mut Session) -> Result<(), Self::Error> {
+    async fn exec_request(
+        &mut self,
+        channel: ChannelId,
+        data: &[u8],
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
         let command = String::from_utf8_lossy(data).into_owned();
         self.say(format!("exec {command}"));
         if command == "refuse" {
@@ -153,7 +158,10 @@ async fn a_command_and_what_it_gives() {
     let answer = answered(attempt(&request(port, "id")).await).unwrap();
     assert_eq!((answer.exit_code, answer.stdout.as_slice(), answer.truncated), (Some(0), b"hello\n".as_slice(), false));
     let answer = answered(attempt(&request(port, "fail")).await).unwrap();
-    assert_eq!((answer.exit_code, answer.stdout.as_slice(), answer.stderr.as_slice()), (Some(3), b"out".as_slice(), b"err".as_slice()));
+    assert_eq!(
+        (answer.exit_code, answer.stdout.as_slice(), answer.stderr.as_slice()),
+        (Some(3), b"out".as_slice(), b"err".as_slice())
+    );
     let answer = answered(attempt(&request(port, "signal")).await).unwrap();
     assert_eq!((answer.exit_code, answer.signal.as_deref()), (None, Some("KILL")));
     let mut with_key = request(port, "id");
@@ -298,7 +306,8 @@ impl Sshd {
             users.display()
         );
         let config = file("config", config, 0o600);
-        let child = Command::new(program).arg("-D").arg("-e").arg("-f").arg(config).stderr(Stdio::null()).spawn().unwrap();
+        let child =
+            Command::new(program).arg("-D").arg("-e").arg("-f").arg(config).stderr(Stdio::null()).spawn().unwrap();
         Some(Self { child, port })
     }
     async fn ready(&mut self) -> bool {
@@ -331,7 +340,10 @@ async fn commands_run_against_the_sshd_of_the_machine() {
     r.stdin = b"from-stdin\n".to_vec();
     let answer = answered(attempt(&r).await).unwrap();
     assert_eq!(answer.exit_code, Some(7));
-    assert_eq!((answer.stdout.as_slice(), answer.stderr.as_slice()), (b"to-out\nfrom-stdin\n".as_slice(), b"to-err\n".as_slice()));
+    assert_eq!(
+        (answer.stdout.as_slice(), answer.stderr.as_slice()),
+        (b"to-out\nfrom-stdin\n".as_slice(), b"to-err\n".as_slice())
+    );
     r.command = Some("test -t 0 || echo no terminal; kill -9 $$".into());
     let answer = answered(attempt(&r).await).unwrap();
     assert_eq!((answer.exit_code, answer.signal.as_deref()), (None, Some("KILL")));
