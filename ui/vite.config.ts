@@ -19,6 +19,7 @@ const fontLicences: Plugin = {
 export default defineConfig({
   plugins: [react(), fontLicences],
   server: { port: 5173, proxy: { '/api': target, '/internal': target, '/mock': target } },
+  preview: { port: 4173, proxy: { '/api': target, '/internal': target } },
   build: {
     target: 'es2023',
     assetsInlineLimit: 0,

@@ -45,8 +45,8 @@ describe('sign-in', () => {
   });
 });
 
+const tag = Date.now().toString(36);
 describe('S2: a rule that starts workflows', () => {
-  const tag = Date.now().toString(36);
   test('write a rule, attach two enabled workflows, one per alert and one for all, save, reload', async () => {
     await reset();
     await signIn(page, s.url);
@@ -123,6 +123,60 @@ describe('S2: a rule that starts workflows', () => {
     await page.keyboard.press('Control+s');
     await page.getByText('Write a name.').waitFor();
     assert.match(page.url(), /\/rules\/new/);
+  });
+});
+
+const ES = process.env.WATCHFIRE_ES_URL;
+describe('from an event to the page', { skip: REAL && ES ? false : 'needs a real server, and WATCHFIRE_ES_URL' }, () => {
+  const host = `ui-host-${tag}`;
+  test('an event that matches the rule is an alert in the open queue within a second', async () => {
+    await page.setViewportSize({ width: 1440, height: 900 });
+    await go('/alerts?group=none&sort=newest');
+    await page.waitForTimeout(1000);
+    const started = Date.now();
+    const lines = `${JSON.stringify({ create: {} })}\n${JSON.stringify({ '@timestamp': new Date().toISOString(), event: { category: ['process'], type: ['start'], kind: 'event' }, host: { name: host, os: { type: 'windows' } }, user: { name: 'ui.test' }, process: { name: 'rundll32.exe', args: ['rundll32.exe', 'comsvcs.dll,', 'MiniDump'], command_line: 'rundll32.exe comsvcs.dll, MiniDump' } })}\n`;
+    const r = await fetch(`${ES}/logs-uitest-default/_bulk`, { method: 'POST', headers: { 'content-type': 'application/x-ndjson', authorization: `Basic ${Buffer.from(`${USER}:${PASSWORD}`).toString('base64')}` }, body: lines });
+    assert.equal(r.status, 200);
+    assert.equal((await r.json()).errors, false);
+    await page.getByText(host).first().waitFor({ timeout: 5000 });
+    const took = Date.now() - started;
+    console.log(`# event to row on screen: ${took} ms`);
+    assert.ok(took <= 2000, `${took} ms`);
+  });
+  test('its page shows the executions of both workflows', async () => {
+    const found = await waitFor('the alert', async () => (await call(page, `/api/watchfire/alerts/queue?view=all&q=${encodeURIComponent(`host.name: "${host}" and kibana.alert.rule.name: "UI test ${tag}"`)}`)).body.groups?.[0]?.members[0]);
+    await waitFor('both executions', async () => (await call(page, `/api/workflows/executions?alertId=${found.id}`)).body.total >= 2);
+    await go(`/alerts/${found.id}`);
+    for (const n of [`ui-notify-${tag}`, `ui-enrich-${tag}`]) await page.getByRole('link', { name: n }).waitFor();
+    await page.getByText('rundll32.exe comsvcs.dll, MiniDump').first().waitFor();
+  });
+  test('accept and close it; the history says so', async () => {
+    await page.keyboard.press('a');
+    await page.getByText('1 alert accepted').waitFor();
+    await page.getByText('Accepted, assigned to').waitFor();
+    await page.keyboard.press('c');
+    await page.getByRole('dialog').waitFor();
+    await page.keyboard.press('2');
+    await page.getByText('Closed as benign positive').waitFor();
+    await page.keyboard.press('z');
+    await page.getByText(/put back/).waitFor();
+  });
+  test('escalate: a case with the alert in it, comment, timeline', async () => {
+    await page.keyboard.press('e');
+    await page.getByRole('button', { name: 'Open a case' }).last().click();
+    await page.waitForURL(/\/cases\/.+/);
+    await settle(page);
+    await page.locator('.tl').getByText(`UI test ${tag}`).first().waitFor();
+    await page.keyboard.press('m');
+    await page.keyboard.type(`seen by ${tag} <b>bold</b>`);
+    await page.keyboard.press('Control+Enter');
+    await page.locator('.tl').getByText(`seen by ${tag} <b>bold</b>`).waitFor();
+    await page.getByRole('button', { name: /^Severity/ }).click();
+    await page.getByRole('menuitem', { name: 'Critical' }).click();
+    await page.locator('.tl').getByText(/changed severity|set severity/).first().waitFor();
+    await page.getByRole('button', { name: 'Close case…' }).click();
+    await page.getByRole('button', { name: 'Close the case' }).click();
+    await page.getByText('Case closed').waitFor();
   });
 });
 

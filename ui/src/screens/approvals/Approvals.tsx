@@ -218,7 +218,7 @@ function DecisionView({ a, phone, waiting, next }: { a: Approval; phone: boolean
           <div className="col" style={{ gap: 12 }}>
             {!settle && (
               <section className="panel"><header><IconUsers size={15} stroke={1.7} aria-hidden /><h2>{a.quorum.given} of {a.quorum.needed} approved</h2></header>
-                <div className="body">{a.decisions.map((d, i) => <Answer key={i} d={d} />)}{a.decisions.length === 0 && <span className="small ink2">Nobody has answered.</span>}{a.may_not_because && <div className="small ink2" style={{ marginTop: 6 }}>You cannot answer: {visible(a.may_not_because)}.</div>}</div></section>
+                <div className="body">{a.decisions.map((d, i) => <Answer key={i} d={d} />)}{a.decisions.length === 0 && <span className="small ink2">Nobody has answered.</span>}{waits && a.may_not_because && <div className="small ink2" style={{ marginTop: 6 }}>You cannot answer: {visible(a.may_not_because)}.</div>}</div></section>
             )}
             <section className="panel"><header><IconTarget size={15} stroke={1.7} aria-hidden /><h2>Reach</h2></header><div className="body"><dl className="facts"><dt>Targets</dt><dd className="mono">{[...new Set(a.actions.map((x) => x.target.host ?? x.target.url ?? 'not known'))].join(', ') || 'none'}</dd><dt>Accounts</dt><dd className="mono">{[...new Set(a.actions.map((x) => x.target.account).filter(Boolean))].join(', ') || '–'}</dd><dt>Actions</dt><dd>{a.actions.length}</dd><dt>Undo</dt><dd>{a.actions.some((x) => x.class === 'destructive') ? 'not known; a host command is not undone by itself' : 'not known'}</dd></dl></div></section>
             <section className="panel"><header><IconClock size={15} stroke={1.7} aria-hidden /><h2>Deadline</h2></header><div className="body small">{a.expires_at ? <>No answer by <Moment at={a.expires_at} />: {visible(a.on_expiry)}.</> : 'None. It stays until somebody answers; other branches go on.'}</div></section>
@@ -244,7 +244,7 @@ function DecisionView({ a, phone, waiting, next }: { a: Approval; phone: boolean
             </>
           )}
         </div>
-      ) : <div className="decision-bar"><span className="small ink2"><IconLock size={14} stroke={1.7} style={{ verticalAlign: -2 }} aria-hidden /> {!online ? 'Offline.' : <>You may read this, not answer. {a.may_not_because ? `${visible(a.may_not_because)}.` : <>Needs <code>approvals:decide</code>.</>}</>}</span></div>)}
+      ) : <div className="decision-bar"><span className="small ink2"><IconLock size={14} stroke={1.7} style={{ verticalAlign: -2 }} aria-hidden /> {!online ? 'Offline.' : <>You may read this, not answer{a.may_not_because ? `: ${visible(a.may_not_because)}.` : <>. Needs <code>approvals:decide</code>.</>}</>}</span></div>)}
       <Modal opened={sheet !== null} onClose={() => setSheet(null)} fullScreen={false} yOffset={phone ? 'auto' : undefined} size={460} closeButtonProps={{ 'aria-label': 'Close the dialog' }}
         title={sheet === 'reject' ? 'Reject: why?' : sheet === 'happened' ? 'It happened' : sheet === 'again' ? 'Run it again?' : 'Skip it?'}>
         <form className="col" style={{ gap: 12 }} onSubmit={(e) => {
