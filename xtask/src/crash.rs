@@ -22,7 +22,7 @@ const KILL_WITHIN_MS: u64 = 300;
 const COMMAND_MS: u64 = 60;
 
 /// The workflow of the campaign: every kind of effect once, an approval before the destructive one.
-const WORKFLOW: &str = r#"
+const WORKFLOW: &str = r##"
 version: "1"
 name: crash campaign
 enabled: true
@@ -71,7 +71,7 @@ steps:
       - name: close_alert
         type: kibana.SetAlertsStatus
         with: { signal_ids: ["{{ event.alerts[0]._id }}"], status: closed, reason: true_positive }
-"#;
+"##;
 
 /// What a campaign is asked to do.
 #[derive(clap::Args, Debug, Clone)]
