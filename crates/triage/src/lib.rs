@@ -13,6 +13,8 @@ pub mod comment;
 pub mod observable;
 pub mod question;
 pub mod rows;
+#[cfg(test)]
+mod tests;
 pub mod user_action;
 
 pub use actor::Actor;

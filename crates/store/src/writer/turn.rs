@@ -12,7 +12,7 @@ use crate::error::Error;
 use std::sync::Arc;
 use stdx::{Id, Time, Value};
 use triage::command::{Refusal, Request};
-use triage::{Actor, Key, QuestionState};
+use triage::{Actor, Key, QuestionKind, QuestionState};
 use workflow::{
     Body, Cause, Class, Command, Effect, EffectKey, Fact, FactKind, Fault, Outcome, PAYLOAD_BYTES_MIN, PayloadRef,
     Start, Status, TimerChange, Turn,
@@ -297,6 +297,10 @@ impl Writer {
                 key: None,
                 command: triage::Command::QuestionClose { id: id.clone(), state: *state },
             };
+            if row.question.kind == QuestionKind::Settlement && *state != QuestionState::Void {
+                // The row outlives its run: somebody still has to say what happened.
+                continue;
+            }
             if row.state != QuestionState::Open {
                 // A person was first. Withdrawing what is answered is nothing; expiring it would overrule the answer, whose
                 // mail the run must work off first.
