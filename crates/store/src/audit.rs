@@ -43,7 +43,7 @@ pub struct Header<'a> {
 /// The text that is hashed: a JSON array without white space, binary members in hex. A script in any language can make it.
 pub fn header_text(h: &Header<'_>) -> String {
     let (user, channel, execution, step) = h.actor;
-    serde_json::json!([
+    let fields = (
         "wf1",
         h.seq,
         h.space,
@@ -58,8 +58,8 @@ pub fn header_text(h: &Header<'_>) -> String {
         hex::encode(h.digest),
         h.run.map(|r| r.0),
         h.run.map(|r| hex::encode(r.1)),
-    ])
-    .to_string()
+    );
+    serde_json::to_string(&fields).expect("texts and numbers are always JSON")
 }
 
 /// Digest of salt and body.

@@ -44,6 +44,8 @@ pub struct Run {
     pub digest: Digest,
     /// Number of the last mail.
     pub mail: u64,
+    /// State in the database; an index hangs on it, so it is written only when it differs.
+    pub stored: Status,
     /// How it started, for a run that is not stored yet.
     pub new: Option<Arc<Start>>,
 }
@@ -108,6 +110,10 @@ pub struct Out {
     pub deadline: Option<Time>,
     /// `base` of the journal row with the frozen request.
     pub base: u64,
+    /// True where the row was removed before in this batch, so that this is a first time again.
+    pub fresh: bool,
+    /// How often this batch put it here before.
+    pub again: u32,
 }
 
 /// A journal row.
@@ -124,7 +130,7 @@ pub struct Row {
     /// Chained digest.
     pub digest: Digest,
     /// Version byte and JSON.
-    pub facts: Arc<[u8]>,
+    pub facts: Vec<u8>,
 }
 
 /// A payload row.

@@ -159,3 +159,46 @@ pub(crate) fn damaged(what: impl Into<String>) -> impl FnOnce(serde_json::Error)
     let what = what.into();
     move |e| Error::Damaged { what, why: e.to_string() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+    use triage::command::RefusalKind;
+
+    #[test]
+    fn every_code_has_its_page() {
+        let sql = || Arc::new(rusqlite::Error::InvalidQuery);
+        let path = || PathBuf::from("f");
+        let all = [
+            Error::Guard { guard: "turn", found: String::new() },
+            Error::Refused { index: 0, refusal: Refusal::new(RefusalKind::Invalid, "no") },
+            Error::Full(sql()),
+            Error::Constraint(sql()),
+            Error::Database(sql()),
+            Error::Io { path: path(), source: Arc::new(std::io::Error::other("x")) },
+            Error::Damaged { what: String::new(), why: String::new() },
+            Error::SchemaTooNew { found: 2, known: 1 },
+            Error::NoRoomForBackup { needed: 2, free: 1 },
+            Error::Locked { path: path() },
+            Error::Sealed { what: String::new() },
+            Error::Panicked(String::new()),
+            Error::Busy,
+            Error::Closed,
+        ];
+        let codes: BTreeSet<String> = all.iter().map(|e| e.code().to_owned()).collect();
+        assert_eq!(codes.len(), all.len());
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/errors");
+        let pages: BTreeSet<String> = std::fs::read_dir(&folder)
+            .unwrap()
+            .filter_map(|e| e.unwrap().path().file_stem().map(|s| s.to_string_lossy().into_owned()))
+            .filter(|name| name.starts_with("store"))
+            .collect();
+        assert_eq!(codes, pages, "each code has a page and each page a code");
+        for code in &codes {
+            let text = std::fs::read_to_string(folder.join(format!("{code}.md"))).unwrap();
+            assert!(text.starts_with(&format!("# {code}\n")) && text.contains("## What to do"), "{code}");
+        }
+    }
+}

@@ -96,7 +96,7 @@ pub struct OutboxRow {
     pub deadline: Option<Time>,
     /// How often it was put here.
     pub attempt: u32,
-    /// First number of the journal row with the frozen request (`Asked`).
+    /// First number of the journal row that put it here: with the frozen request (`Asked`), unless it was removed and sent again.
     pub base: u64,
 }
 

@@ -29,7 +29,7 @@ pub const QUEUE_MAX: usize = 8192;
 pub const READERS_MAX: usize = 16;
 /// How often the WAL is checkpointed while there are commits.
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(500);
-/// WAL pages from which the writer itself waits for a checkpoint, so that the file starts anew.
+/// WAL pages from which the writer itself finishes a checkpoint, so that the file starts anew.
 const WAL_PAGES_MAX: i64 = 16 * 1024;
 /// How often upkeep runs, in checkpoints.
 const UPKEEP_EVERY: u32 = 120;
@@ -288,11 +288,14 @@ impl Drop for Threads {
             let _ = stop.send(());
             let _ = handle.join();
         }
-        let _ = self.queue.send(Job::Stop);
-        if let Some(handle) = guard(&self.writer).take()
-            && handle.thread().id() != std::thread::current().id()
-        {
-            let _ = handle.join();
+        let handle = guard(&self.writer).take();
+        // The last handle may go in a callback, that is on the writer's own thread: then it must not wait for itself.
+        match handle {
+            Some(handle) if handle.thread().id() != std::thread::current().id() => {
+                let _ = self.queue.send(Job::Stop);
+                let _ = handle.join();
+            }
+            _ => drop(self.queue.try_send(Job::Stop)),
         }
     }
 }
@@ -420,8 +423,10 @@ fn upkeep_loop(shared: &Shared, stop: &Receiver<()>, jobs: &SyncSender<Job>) {
         let log: Result<i64, _> = conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |r| r.get(1));
         match log {
             Ok(pages) if pages > WAL_PAGES_MAX => {
+                // Between two groups nothing is appended, so this one reaches the end without waiting for anybody, and the
+                // next commit begins the file anew.
                 let work = Box::new(|w: &mut Writer| {
-                    if let Err(e) = w.reader().conn.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(())) {
+                    if let Err(e) = w.reader().conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
                         tracing::warn!(error = %e, "checkpoint failed");
                     }
                 });

@@ -2,6 +2,11 @@
 //!
 //! Not here: the thread (`store::tests`), verification (`audit::tests`).
 
+mod compat;
+mod crash;
+mod full;
+mod groups;
+
 use crate::*;
 use stdx::{Id, Time, Value};
 use triage::command::{RefusalKind, Request};

@@ -313,7 +313,8 @@ pub(crate) fn delete(rows: &mut Rows, now: Time, space: &Arc<str>, ids: &[Id]) -
             rows.attachments.set(attachment, None);
         }
         rows.cases.set(key.clone(), None);
-        rows.erased.push(key);
+        let actions = rows.actions.len();
+        rows.erased.push((key, actions));
         deleted += 1;
     }
     Ok(Value::object([("deleted", Value::from(deleted))]))

@@ -304,7 +304,10 @@ pub(crate) fn close(rows: &mut Rows, now: Time, id: &Id, state: QuestionState) -
         return Err(conflict(format!("approval `{id}` is already {}", row.state.as_str())));
     }
     if state != QuestionState::Void && row.question.kind == QuestionKind::Settlement {
-        return Err(Refusal::new(RefusalKind::Invalid, "a settlement neither expires nor is withdrawn: it outlives its run"));
+        return Err(Refusal::new(
+            RefusalKind::Invalid,
+            "a settlement neither expires nor is withdrawn: it outlives its run",
+        ));
     }
     let mut next = QuestionRow::clone(&row);
     next.state = state;

@@ -157,8 +157,9 @@ pub struct Rows {
     pub configs: BTreeMap<(Arc<str>, Arc<str>), Option<Value>>,
     /// User actions that were added.
     pub actions: Vec<UserAction>,
-    /// Cases that were deleted, whose attachments and user actions go with them.
-    pub erased: Vec<SpaceId>,
+    /// Cases that were deleted, whose attachments and user actions go with them, and how many user actions had been added then:
+    /// a case may be made again under the same id afterwards.
+    pub erased: Vec<(SpaceId, usize)>,
 }
 
 /// A point to go back to.

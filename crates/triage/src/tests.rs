@@ -135,7 +135,9 @@ fn creation_checks_its_body() {
         let result = World::default().run(Command::CaseCreate { id: Id::from("c"), body: body(&[(key, text)]) });
         format!("{key} {shown} -> {}", said(&result))
     });
-    check(lines, &expect![[r#"
+    check(
+        lines,
+        &expect![[r#"
         title "äääääääääääääääääääääää -> ok
         title "äääääääääääääääääääääää -> 400 The length of the title is too long. The maximum length is 160.
         title "  " -> 400 The title field cannot be an empty string.
@@ -160,7 +162,8 @@ fn creation_checks_its_body() {
         connector {"id":"x","name":"x","ty -> 400 Invalid value ".other" supplied to "connector.type"
         owner  -> 400 Invalid value "undefined" supplied to "owner"
         customFields [{"key":"k","type":"text -> 400 No custom fields configured.
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -211,7 +214,8 @@ fn a_new_case_has_kibanas_shape() {
           "totalAlerts": 0,
           "totalEvents": 0,
           "comments": []
-        }"#]].assert_eq(&serde_json::to_string_pretty(&case).unwrap());
+        }"#]]
+    .assert_eq(&serde_json::to_string_pretty(&case).unwrap());
 }
 
 #[test]
@@ -251,7 +255,9 @@ fn patches_are_checked_in_order() {
         };
         lines.push(format!("{step} -> {}{after}", said(&result)));
     }
-    check(lines, &expect![[r#"
+    check(
+        lines,
+        &expect![[r#"
         {"id":"nope","version":"WzEsMV0=","title":"x"} -> 404 These cases nope do not exist. Please check you have the correct ids.
         {"id":"c1","version":"WzksMV0=","title":"x"} -> 409 These cases c1 have been updated. Please refresh before saving additional updates.
         {"id":"c1","version":"WzEsMV0=","title":"T"} -> 406 All update fields are identical to current version.
@@ -268,10 +274,13 @@ fn patches_are_checked_in_order() {
         {"id":"c1","status":"open","category":null} -> ok version="WzYsMV0=" status="open" closed_at=null duration=null
         {"id":"c1","status":"done"} -> 400 Invalid value "done" supplied to "status"
         {"id":"c1","customFields":[{"key":"k","type":"text","value":"v"}]} -> 400 No custom fields configured.
-    "#]]);
+    "#]],
+    );
     let actions =
         w.rows.actions.iter().map(|a| format!("{} {} {} {}", a.n, a.kind, a.action, stdx::json::text(&a.payload)));
-    check(actions.skip(1), &expect![[r#"
+    check(
+        actions.skip(1),
+        &expect![[r#"
         2 tags add {"tags":["c"]}
         3 tags delete {"tags":["b"]}
         4 severity update {"severity":"critical"}
@@ -282,7 +291,8 @@ fn patches_are_checked_in_order() {
         9 status update {"status":"closed"}
         10 category update {"category":null}
         11 status update {"status":"open"}
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -317,7 +327,9 @@ fn alerts_follow_their_case() {
     step(&mut w, "sync on", patch(r#"{"id":"c1","settings":{"syncAlerts":true}}"#));
     step(&mut w, "detach", Command::CommentDelete { case: Id::from("c1"), comment: Id::from("x1") });
     step(&mut w, "delete", Command::CaseDelete { ids: vec![Id::from("c1")] });
-    check(lines, &expect![[r#"
+    check(
+        lines,
+        &expect![[r#"
         acknowledge a1 -> ok; a1 v2 acknowledged reason=- tags=- assignees=- cases=-; a2 v1 open reason=- tags=- assignees=- cases=-
         attach both -> ok; a1 v3 open reason=- tags=- assignees=- cases=["c1"]; a2 v2 open reason=- tags=- assignees=- cases=["c1"]
         in progress -> ok; a1 v4 acknowledged reason=- tags=- assignees=- cases=["c1"]; a2 v3 acknowledged reason=- tags=- assignees=- cases=["c1"]
@@ -328,7 +340,8 @@ fn alerts_follow_their_case() {
         sync on -> ok; a1 v6 open reason=- tags=- assignees=- cases=["c1"]; a2 v5 open reason=- tags=- assignees=- cases=["c1"]
         detach -> ok; a1 v7 open reason=- tags=- assignees=- cases=[]; a2 v6 open reason=- tags=- assignees=- cases=[]
         delete -> ok; a1 v7 open reason=- tags=- assignees=- cases=[]; a2 v6 open reason=- tags=- assignees=- cases=[]
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -377,7 +390,9 @@ fn alert_commands() {
         let value = result.as_ref().map_or(String::new(), stdx::json::text);
         lines.push(format!("{what} -> {} {value} | {}", said(&result), w.alert_line("a1")));
     }
-    check(lines, &expect![[r#"
+    check(
+        lines,
+        &expect![[r#"
         again -> ok {"inserted":false} | v1 open reason=- tags=- assignees=- cases=-
         no document -> 400 an alert's document must be an object  | v1 open reason=- tags=- assignees=- cases=-
         bad word -> 400 [request body]: status: Invalid alert status `solved`  | v1 open reason=- tags=- assignees=- cases=-
@@ -393,7 +408,8 @@ fn alert_commands() {
         both -> 400 Duplicate assignees ["u1"] were found in the add and remove parameters.  | v7 open reason=- tags=["y","z"] assignees=["u1"] cases=-
         none -> 400 the number of alert ids must be 1 to 256  | v7 open reason=- tags=["y","z"] assignees=["u1"] cases=-
         many -> 400 the number of alert ids must be 1 to 256  | v7 open reason=- tags=["y","z"] assignees=["u1"] cases=-
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -446,7 +462,9 @@ fn comments() {
         });
         lines.push(format!("{what} -> {}{value}", said(&result)));
     }
-    check(lines, &expect![[r#"
+    check(
+        lines,
+        &expect![[r#"
         to nothing -> 404 Saved object [cases/c9] not found
         a comment -> ok v=2 comments=1 alerts=0 shown=1
         the same id -> 409 Saved object [cases-comments/m1] conflict
@@ -468,13 +486,17 @@ fn comments() {
         delete -> ok v=7 comments=1 alerts=1 shown=0
         delete again -> 404 This comment m1 does not exist anymore.
         delete alert -> ok v=8 comments=1 alerts=0 shown=0
-    "#]]);
+    "#]],
+    );
     let case = Id::from("c1");
     let shown = w.rows.attachments_of_case(&case).map(|a| stdx::json::text(&a.to_api()));
-    check(shown, &expect![[r#"
+    check(
+        shown,
+        &expect![[r#"
         {"id":"m2","version":"WzEsMV0=","type":"user","owner":"securitySolution","comment":"from a step","created_at":"1970-01-01T00:00:05.000Z","created_by":{"username":"ana","full_name":null,"email":null,"profile_uid":"u_ana"},"pushed_at":null,"pushed_by":null,"updated_at":null,"updated_by":null,"watchfire":{"kind":"command","host":"h1"}}
         {"id":"m3","version":"WzEsMV0=","type":"externalReference","owner":"securitySolution","externalReferenceId":"f","externalReferenceMetadata":null,"created_at":"1970-01-01T00:00:10.000Z","created_by":{"username":"ana","full_name":null,"email":null,"profile_uid":"u_ana"},"pushed_at":null,"pushed_by":null,"updated_at":null,"updated_by":null}
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -502,14 +524,17 @@ fn observables() {
         let n = result.as_ref().map_or(String::new(), |v| stdx::json::text(v.get("total_observables").unwrap()));
         lines.push(format!("{what} -> {} {n}", said(&result)));
     }
-    check(lines, &expect![[r#"
+    check(
+        lines,
+        &expect![[r#"
         two -> ok 2
         again -> ok 2
         empty -> 400 The value of an observable must have 1 to 2048 characters. 
         no type -> 400 Invalid observable type, key does not exist in configuration:  
         too many -> 400 Max 50 observables per case is allowed. 
         up to the limit -> 400 Max 50 observables per case is allowed. 
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -534,7 +559,9 @@ fn custom_fields_follow_the_configuration() {
         let value = result.as_ref().map_or(String::new(), |v| stdx::json::text(v.get("customFields").unwrap()));
         lines.push(format!("{given} -> {} {value}", said(&result)));
     }
-    check(lines, &expect![[r#"
+    check(
+        lines,
+        &expect![[r#"
          -> 400 Missing required custom fields without default value configured: "Ticket" 
         [{"key":"ticket","type":"text","value":"X-1"}] -> ok [{"key":"ticket","type":"text","value":"X-1"},{"key":"sure","type":"toggle","value":true},{"key":"n","type":"number","value":null}]
         [{"key":"ticket","type":"text","value":null}] -> 400 Invalid value "null" supplied for the following required custom fields: "Ticket" 
@@ -543,7 +570,8 @@ fn custom_fields_follow_the_configuration() {
         [{"key":"ticket","type":"text","value":"x"},{"key":"ticket","type":"text","value":"y"}] -> 400 Invalid duplicated customFields keys in request: ticket 
         [{"key":"ticket","type":"text","value":"x"},{"key":"n","type":"number","value":1.5}] -> 400 The value field should be an integer between -(2^53 - 1) and 2^53 - 1, inclusive. 
         [{"key":"ticket","type":"text","value":"x"},{"key":"n","type":"number","value":3}] -> ok [{"key":"ticket","type":"text","value":"x"},{"key":"sure","type":"toggle","value":true},{"key":"n","type":"number","value":3}]
-    "#]]);
+    "#]],
+    );
 }
 
 fn question(kind: QuestionKind) -> Question {
@@ -627,7 +655,9 @@ fn questions_and_settlements() {
         w.run(ask(&asked)).unwrap();
         lines.push(format!("{kind:?}: after its end -> {}", said(&w.run(decide(Verdict::Reject, None)))));
     }
-    check(lines, &expect![[r#"
+    check(
+        lines,
+        &expect![[r#"
         Question: decide unknown -> 404 approval `q1` not found 
         Question: hash of other actions -> 400 the hash does not cover the frozen actions 
         Question: ask again -> ok "open"
@@ -662,7 +692,8 @@ fn questions_and_settlements() {
         Settlement: decide an expired one -> 400 approval `q1` is a settlement: answer `happened`, `again` or `skip` 
         Settlement: second answer -> 400 approval `q1` is a settlement: answer `happened`, `again` or `skip` 
         Settlement: after its end -> 400 approval `q1` is a settlement: answer `happened`, `again` or `skip`
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

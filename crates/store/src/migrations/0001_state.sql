@@ -16,7 +16,7 @@ CREATE TABLE execution (
   dry INTEGER NOT NULL, test INTEGER NOT NULL, principal TEXT NOT NULL, triggered TEXT NOT NULL, rule TEXT, parent TEXT,
   depth INTEGER NOT NULL, visited TEXT NOT NULL, arrived INTEGER NOT NULL, started INTEGER, finished INTEGER,
   class TEXT NOT NULL, current TEXT NOT NULL, error TEXT, facts INTEGER NOT NULL, last INTEGER NOT NULL, digest BLOB NOT NULL,
-  mail INTEGER NOT NULL, mailed INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+  mail INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX execution_workflow ON execution (space, workflow, id);
 CREATE INDEX execution_active ON execution (status, id) WHERE finished IS NULL;
 CREATE INDEX execution_rule ON execution (rule, id) WHERE rule IS NOT NULL;

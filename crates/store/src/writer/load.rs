@@ -12,6 +12,7 @@ use std::sync::Arc;
 use stdx::{Id, Time};
 use triage::Key;
 use triage::rows::config_id;
+use workflow::Status;
 
 /// Most attachments that are loaded for one case: alerts, references and the comments that user actions allow.
 const ATTACHMENTS_MAX: i64 = 11_200;
@@ -42,6 +43,7 @@ pub(super) fn run(conn: &Connection, b: &mut Batch, id: &Id) -> Result<(), Error
                     last: r.get(10)?,
                     digest: r.get(11)?,
                     mail: r.get(12)?,
+                    stored: Status::Pending,
                     new: None,
                 },
                 r.get::<_, String>(5)?,
@@ -51,6 +53,7 @@ pub(super) fn run(conn: &Connection, b: &mut Batch, id: &Id) -> Result<(), Error
         .optional()?;
     let row = match row {
         Some((mut run, current, error)) => {
+            run.stored = run.status;
             run.current = serde_json::from_str(&current).map_err(damaged(format!("execution {id}")))?;
             run.error =
                 error.map(|e| serde_json::from_str(&e)).transpose().map_err(damaged(format!("execution {id}")))?;

@@ -45,6 +45,7 @@ pub(super) fn new_run(start: &Start) -> Run {
         last: 0,
         digest: journal_seed(&start.execution),
         mail: 0,
+        stored: Status::Pending,
         new: Some(Arc::new(start.clone())),
     }
 }
@@ -77,7 +78,7 @@ impl Writer {
         }
         let ended = run.status.is_terminal();
         if ended {
-            self.check_late(execution, turn)?;
+            self.check_late(b, turn)?;
         }
         if let Some(FactKind::Started { name, .. }) = turn.facts.first().map(|f| &f.what) {
             run.name = Some(name.clone());
@@ -157,17 +158,13 @@ impl Writer {
     }
 
     /// After its end a run takes answers and settlements of destructive effects only.
-    fn check_late(&self, execution: &Id, turn: &Turn) -> Result<(), Error> {
+    fn check_late(&self, b: &Batch, turn: &Turn) -> Result<(), Error> {
         let refuse = |found: &str| Err(Error::Guard { guard: "ended", found: found.into() });
         for fact in &turn.facts {
             let (FactKind::Answered { key, .. } | FactKind::Settled { key, .. }) = &fact.what else {
                 return refuse("the run has ended");
             };
-            let path = key.path.to_string();
-            let mut statement = self.db.conn.prepare_cached(
-                "SELECT class FROM outbox WHERE execution = ?1 AND path = ?2 AND call = ?3 AND class <> 'destructive'",
-            )?;
-            if statement.exists(rusqlite::params![execution.as_str(), path, key.call])? {
+            if self.outbox_class(b, key)?.is_some_and(|c| c != Class::Destructive) {
                 return refuse("the run has ended, and this effect is not destructive");
             }
         }
@@ -225,14 +222,24 @@ impl Writer {
             return Ok(false);
         }
         let FactKind::Answered { key, .. } = &fact.what else { return Ok(false) };
+        Ok(self.outbox_class(b, key)? == Some(Class::Destructive))
+    }
+
+    /// Class of an effect that stands in the outbox, as the batch has it.
+    fn outbox_class(&self, b: &Batch, key: &EffectKey) -> Result<Option<Class>, Error> {
+        use rusqlite::OptionalExtension as _;
         let key = out_key(key);
         if b.outbox.known(&key) {
-            return Ok(b.outbox.get(&key).is_some_and(|o| o.class == Class::Destructive));
+            return Ok(b.outbox.get(&key).map(|o| o.class));
         }
-        let mut statement = self.db.conn.prepare_cached(
-            "SELECT 1 FROM outbox WHERE execution = ?1 AND path = ?2 AND call = ?3 AND class = 'destructive'",
-        )?;
-        Ok(statement.exists(rusqlite::params![key.0.as_str(), &*key.1, key.2])?)
+        let mut statement =
+            self.db.conn.prepare_cached("SELECT class FROM outbox WHERE execution = ?1 AND path = ?2 AND call = ?3")?;
+        let class = statement
+            .query_row(rusqlite::params![key.0.as_str(), &*key.1, key.2], |r| {
+                Ok(crate::words::class(r.get_ref(0)?.as_str()?))
+            })
+            .optional()?;
+        Ok(class)
     }
 
     fn effects(
@@ -251,15 +258,20 @@ impl Writer {
                 Effect::Internal(_) => {}
                 Effect::Child(start) => self.start(b, now, start, out)?,
                 Effect::Call(call) => {
+                    let key = out_key(key);
+                    let known = b.outbox.known(&key);
+                    let before = if known { b.outbox.get(&key).cloned() } else { None };
                     let row = Out {
                         space: space.clone(),
                         lane: call.lane.clone(),
                         class: call.class,
                         due: now,
                         deadline: call.deadline,
-                        base: turn.base,
+                        base: before.as_ref().map_or(turn.base, |o| o.base),
+                        fresh: before.as_ref().map_or(known, |o| o.fresh),
+                        again: before.as_ref().map_or(0, |o| o.again + 1),
                     };
-                    b.outbox.set_blind(out_key(key), Some(row));
+                    b.outbox.set_blind(key, Some(row));
                 }
             }
         }
@@ -365,14 +377,7 @@ fn journal(
     run.last = base;
     run.facts = base + count;
     b.payloads.extend(payloads.into_iter().map(|(n, body)| Load { execution: execution.clone(), n, base, body }));
-    b.journal.push(Row {
-        execution: execution.clone(),
-        base,
-        count,
-        at: p.commit.now,
-        digest: run.digest,
-        facts: facts.into(),
-    });
+    b.journal.push(Row { execution: execution.clone(), base, count, at: p.commit.now, digest: run.digest, facts });
 }
 
 pub(super) fn out_key(key: &EffectKey) -> (Id, Arc<str>, u32) {

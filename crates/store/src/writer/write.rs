@@ -61,18 +61,23 @@ fn triage_rows(conn: &Connection, b: &Batch, now: Time) -> Result<(), Error> {
             alert::write(conn, alert, stored)?;
         }
     }
-    for ((space, id), row, stored) in b.rows.cases.dirty() {
-        match row {
-            Some(case) => case::write(conn, case, stored)?,
-            None => case::remove(conn, space, id)?,
+    // First what was deleted: a case may have been made again under the same id.
+    for ((space, id), _) in &b.rows.erased {
+        case::remove(conn, space, id)?;
+    }
+    for (_, row, stored) in b.rows.cases.dirty() {
+        if let Some(case) = row {
+            case::write(conn, case, stored)?;
         }
     }
     for ((case_id, n), row, stored) in b.rows.attachments.dirty() {
         case::attachment_write(conn, case_id, *n, row.map(|a| &**a), stored)?;
     }
-    for action in &b.rows.actions {
-        // Actions of a case that was deleted in the same batch go with it.
-        if !b.rows.erased.contains(&(action.space.clone(), action.case.clone())) {
+    for (i, action) in b.rows.actions.iter().enumerate() {
+        let erased = |((space, case), before): &(triage::rows::SpaceId, usize)| {
+            *case == action.case && *space == action.space && i < *before
+        };
+        if !b.rows.erased.iter().any(erased) {
             case::action_write(conn, action)?;
         }
     }
@@ -181,16 +186,14 @@ fn runs(conn: &Connection, b: &Batch) -> Result<(), Error> {
         let error = run.error.as_ref().map(json).transpose()?;
         if stored {
             let mut statement = conn.prepare_cached(
-                "UPDATE execution SET status = ?2, class = ?3, current = ?4, started = ?5, finished = ?6, error = ?7, facts = ?8, \
-                 last = ?9, digest = ?10, mail = ?11, name = coalesce(?12, name) WHERE id = ?1",
+                "UPDATE execution SET class = ?2, current = ?3, started = ?4, error = ?5, facts = ?6, last = ?7, digest = ?8, \
+                 mail = ?9, name = coalesce(?10, name) WHERE id = ?1",
             )?;
             statement.execute(params![
                 id.as_str(),
-                run.status.as_str(),
                 run.class.as_str(),
                 current,
                 run.started.map(|t| t.0),
-                run.finished.map(|t| t.0),
                 error,
                 run.facts,
                 run.last,
@@ -198,6 +201,11 @@ fn runs(conn: &Connection, b: &Batch) -> Result<(), Error> {
                 run.mail,
                 run.name.as_deref()
             ])?;
+            if run.status != run.stored {
+                let mut statement =
+                    conn.prepare_cached("UPDATE execution SET status = ?2, finished = ?3 WHERE id = ?1")?;
+                statement.execute(params![id.as_str(), run.status.as_str(), run.finished.map(|t| t.0)])?;
+            }
         } else {
             run_insert(conn, id, run, &current, error.as_deref())?;
         }
@@ -297,8 +305,9 @@ fn run_rows(conn: &Connection, b: &Batch) -> Result<(), Error> {
             Some(o) => {
                 let mut statement = conn.prepare_cached(
                     "INSERT INTO outbox (execution, path, call, space, lane, class, due, deadline, attempt, base) \
-                     VALUES (?1,?2,?3,?4,?5,?6,?7,?8,1,?9) ON CONFLICT (execution, path, call) DO UPDATE SET \
-                     due = excluded.due, deadline = excluded.deadline, attempt = attempt + 1",
+                     VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?11,?9) ON CONFLICT (execution, path, call) DO UPDATE SET \
+                     due = excluded.due, deadline = excluded.deadline, \
+                     attempt = iif(?10, ?11, attempt + ?11), base = iif(?10, excluded.base, base)",
                 )?;
                 statement.execute(params![
                     execution.as_str(),
@@ -309,7 +318,9 @@ fn run_rows(conn: &Connection, b: &Batch) -> Result<(), Error> {
                     o.class.as_str(),
                     o.due.0,
                     o.deadline.map(|t| t.0),
-                    o.base
+                    o.base,
+                    o.fresh,
+                    o.again + 1
                 ])?;
             }
             None => {
