@@ -187,7 +187,8 @@ describe('approval on a phone, 390 px', () => {
     await page.setViewportSize({ width: 390, height: 844 });
     await signIn(page, s.url, '/approvals');
     if (REAL) {
-      const waiting = async () => (await call(page, '/api/watchfire/approvals')).body.approvals.filter((a) => a.kind === 'question' && /ui test/i.test(a.question));
+      // A question that guards a command, as the demo asks one, before one of our own.
+      const waiting = async () => (await call(page, '/api/watchfire/approvals')).body.approvals.filter((a) => a.kind === 'question' && (a.actions.length > 0 || /ui test/i.test(a.question))).sort((x, y) => y.actions.length - x.actions.length);
       if ((await waiting()).length === 0) {
         const w = await call(page, '/api/workflows/workflow', { yaml: `name: ui-approval-${Date.now().toString(36)}\ndescription: made by the UI test\nenabled: true\ntriggers:\n  - type: manual\nsteps:\n  - name: ask\n    type: waitForApproval\n    timeout: 30m\n    with:\n      message: "UI test: go on?"\n      approveLabel: Go on\n  - name: note\n    type: console\n    with:\n      message: went on\n` });
         assert.ok(w.status < 300, JSON.stringify(w));
@@ -222,7 +223,21 @@ describe('approval on a phone, 390 px', () => {
     await waitFor('the execution is done', async () => ['completed', 'failed'].includes((await call(page, `/api/workflows/executions/${a.execution}`)).body.status), 20_000);
     await page.setViewportSize({ width: 1440, height: 900 });
     await go(`/executions/${a.execution}`);
-    await page.getByText('ask', { exact: true }).first().waitFor();
+    await page.getByRole('row', { name: new RegExp(a.step) }).first().waitFor();
+    if (REAL && a.actions.length > 0) {
+      // Exactly what was approved ran, and stands in the case.
+      const run = (await call(page, `/api/workflows/executions/${a.execution}`)).body;
+      for (const x of a.actions.filter((y) => y.type === 'ssh.run')) {
+        const did = run.stepExecutions.filter((st) => st.stepType === 'ssh.run' && st.watchfire.request === x.request);
+        assert.equal(did.length, 1, `${x.step}: ${x.request} ran once`);
+        if (a.case) {
+          const t = (await call(page, `/api/watchfire/cases/${a.case.id}/timeline?kinds=command`)).body.entries;
+          assert.ok(t.some((en) => en.command === x.request), JSON.stringify(t));
+          await go(`/cases/${a.case.id}`);
+          await page.locator('.tl').getByText(x.request).first().waitFor();
+        }
+      }
+    }
   });
   test('a second answer is refused with what stands already', { skip: REAL ? 'done above' : false }, async () => {
     await reset();

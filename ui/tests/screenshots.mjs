@@ -35,8 +35,8 @@ async function ids() {
   const executions = (await one('/api/workflows/executions?size=100', (b) => b.results)) ?? [];
   const question = approvals.find((a) => a.kind === 'question' && a.state === 'waiting') ?? approvals.find((a) => a.kind === 'question');
   return {
-    alert: await one('/api/watchfire/alerts/queue?view=all', (b) => b.groups[0]?.members[0]?.id), kase: await one('/api/cases/_find?sortField=severity', (b) => b.cases[0]?.id),
-    question: question?.id, settlement: approvals.find((a) => a.kind === 'settlement')?.id, execution: question?.execution ?? executions[0]?.id, failed: executions.find((e) => e.status === 'failed')?.id,
+    alert: question?.alerts[0]?.id ?? (await one('/api/watchfire/alerts/queue?view=all', (b) => b.groups[0]?.members[0]?.id)), kase: question?.case?.id ?? (await one('/api/cases/_find?sortField=severity', (b) => b.cases[0]?.id)),
+    question: question?.id, hash: question?.hash, settlement: approvals.find((a) => a.kind === 'settlement')?.id, execution: question?.execution ?? executions[0]?.id, failed: executions.find((e) => e.status === 'failed')?.id,
     workflow: question?.workflow.id ?? (await one('/api/workflows?size=10&page=1', (b) => b.results[0]?.id)), rule: await one('/api/detection_engine/rules/_find?per_page=100', (b) => (b.data.find((r) => r.actions.length) ?? b.data[0])?.id),
   };
 }
@@ -53,10 +53,23 @@ if (readme) {
   await signIn(page, s.url);
   const i = await ids();
   const dark = { theme: 'dark' };
-  for (const [as, path, o] of [['queue.png', '/alerts'], ['queue-dark.png', '/alerts', dark], ['alert.png', i.alert && `/alerts/${i.alert}`], ['case.png', i.kase && `/cases/${i.kase}`], ['approval.png', i.question && `/approvals/${i.question}`], ['approval-phone.png', i.question && `/approvals/${i.question}`, { w: 390, h: 844 }], ['execution.png', i.execution && `/executions/${i.execution}`], ['execution-dark.png', i.execution && `/executions/${i.execution}`, dark], ['editor.png', i.workflow && `/workflows/${i.workflow}`], ['rule.png', i.rule && `/rules/${i.rule}`]]) {
-    if (path) await shot('', path, { ...o, as });
-    else console.error(`no picture ${as}: the server has nothing to show there`);
+  const take = async (list) => {
+    for (const [as, path, o] of list) {
+      if (path) await shot('', path, { ...o, as });
+      else console.error(`no picture ${as}: the server has nothing to show there`);
+    }
+  };
+  await take([['queue.png', '/alerts'], ['queue-dark.png', '/alerts', dark], ['alert.png', i.alert && `/alerts/${i.alert}`], ['approval.png', i.question && `/approvals/${i.question}`], ['approval-phone.png', i.question && `/approvals/${i.question}`, { w: 390, h: 844 }], ['execution.png', i.execution && `/executions/${i.execution}`], ['execution-dark.png', i.execution && `/executions/${i.execution}`, dark], ['editor.png', i.workflow && `/workflows/${i.workflow}`], ['rule.png', i.rule && `/rules/${i.rule}`, { then: async () => { await page.getByRole('textbox', { name: 'Add workflows' }).scrollIntoViewIfNeeded(); await page.getByRole('textbox', { name: 'Add workflows' }).click(); } }]]);
+  // The case is the better picture when the approved command has run.
+  if (REAL && i.question) {
+    const r = await call(page, `/api/watchfire/approvals/${i.question}/decide`, { verdict: 'approve', hash: i.hash, comment: 'Go ahead.' });
+    if (r.status >= 300) console.error(`not approved: ${JSON.stringify(r.body)}`);
+    for (let k = 0; k < 100; k++) {
+      if (['completed', 'failed'].includes((await call(page, `/api/workflows/executions/${i.execution}`)).body.status)) break;
+      await page.waitForTimeout(200);
+    }
   }
+  await take([['case.png', i.kase && `/cases/${i.kase}`]]);
   console.log(`${n} pictures in ${out}`);
   await ctx.close();
   await s.close();

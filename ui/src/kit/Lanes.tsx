@@ -23,7 +23,7 @@ export function Lanes({ alerts, from, to, width = 360, axis = false, onOpen }: {
       <svg className="lanes" viewBox={`0 0 ${width} ${h}`} width="100%" style={{ display: 'block', maxWidth: '100%' }} aria-hidden>
         {lanes.map((e) => <g key={e}><text x={0} y={y(e) + 4}>{e.length > 15 ? `${e.slice(0, 14)}…` : e}</text><line x1={left} x2={width - 4} y1={y(e)} y2={y(e)} /></g>)}
         {ticks.map((t) => <text key={t} x={Math.min(x(t), width - 44)} y={h - 4} style={{ fill: 'var(--ink3)' }}>{new Date(t).toTimeString().slice(0, 5)}</text>)}
-        {alerts.map((a) => {
+        {[...alerts].sort((p, q) => Number(p.main) - Number(q.main)).map((a) => {
           const es = a.entities.filter((e) => lanes.includes(e));
           const ys = es.map(y);
           return (

@@ -83,6 +83,12 @@ describe('rows', () => {
     const rows = rowsOf([step('if', 10, 30), step('b', 11, 20, { scopeStack: [{ name: 'if', kind: 'if', index: null }] }), step('c', 31, 40)], []);
     expect(visibleRows(rows, new Set([rows[0]!.key])).map((r) => r.name)).toEqual(['if', 'c']);
   });
+  it('takes no wrapper of a step for a container', () => {
+    const wrapped = step('a', 0, 10, { scopeStack: [{ name: 'a', kind: 'retry', index: null }, { name: 'a', kind: 'timeout', index: null }] });
+    const box = step('if', 10, 30);
+    const inside = step('b', 11, 20, { scopeStack: [{ name: 'if', kind: 'if', index: null }, { name: 'if', kind: 'branch', index: null }, { name: 'b', kind: 'retry', index: null }] });
+    expect(rowsOf([wrapped, box, inside], []).map((r) => r.depth)).toEqual([0, 0, 1]);
+  });
   it('names the iteration', () => {
     const s = [0, 1].map((i) => step('b', i, i + 1, { scopeStack: [{ name: 'each', kind: 'foreach', index: i }] }));
     expect(rowsOf(s, []).map((r) => r.iteration)).toEqual([0, 1]);

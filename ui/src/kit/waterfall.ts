@@ -73,14 +73,27 @@ export function changes(steps: StepExecution[], now: number): number[] {
 }
 
 export type Row = { key: string; step: StepExecution | null; name: string; type: string; effect: string; depth: number; parents: string[]; iteration: number | null; hasChildren: boolean };
+/** The containers a step stands in: wrappers of the step itself (retry, timeout) are no containers, two hops of one container are one. */
+export function scopesOf(s: StepExecution): StepExecution['scopeStack'] {
+  const out: StepExecution['scopeStack'] = [];
+  for (const x of s.scopeStack) {
+    if (x.name === s.stepId) continue;
+    const last = out[out.length - 1];
+    if (last && last.name === x.name) last.index = last.index ?? x.index;
+    else out.push({ ...x });
+  }
+  return out;
+}
+
 const scopeKey = (scopes: StepExecution['scopeStack'], n: number): string => scopes.slice(0, n).map((s) => `${s.name}#${s.index ?? ''}`).join('/');
 
 /** Rows in the order of their start, children under their scopes; steps to come after the step before them in the text. */
 export function rowsOf(steps: StepExecution[], future: { id: string; name: string; type: string; effect: string; container: string | null }[]): Row[] {
   const sorted = [...steps].sort((a, b) => a.globalExecutionIndex - b.globalExecutionIndex);
   const rows: Row[] = sorted.map((s) => {
-    const n = s.scopeStack.length;
-    return { key: s.id, step: s, name: s.stepId, type: s.stepType, effect: s.watchfire?.effect ?? 'none', depth: n, parents: s.scopeStack.map((_, i) => scopeKey(s.scopeStack, i).concat(i ? '/' : '', s.scopeStack[i]!.name)), iteration: s.scopeStack[n - 1]?.index ?? null, hasChildren: false };
+    const scopes = scopesOf(s);
+    const n = scopes.length;
+    return { key: s.id, step: s, name: s.stepId, type: s.stepType, effect: s.watchfire?.effect ?? 'none', depth: n, parents: scopes.map((_, i) => scopeKey(scopes, i).concat(i ? '/' : '', scopes[i]!.name)), iteration: scopes[n - 1]?.index ?? null, hasChildren: false };
   });
   const done = new Set(steps.map((s) => s.stepId));
   const depthOf = new Map<string, number>();

@@ -254,8 +254,13 @@ function fieldText(v: unknown, people: Person[] | undefined): string {
     const o = v as Record<string, unknown>;
     if (typeof o.uid === 'string') return personName(o.uid, people);
     if (typeof o.value === 'string') return o.value;
+    if (Array.isArray(o.added)) return fieldText(o.added, people);
   }
   return asText(v);
+}
+
+function isAdding(v: unknown): boolean {
+  return v !== null && typeof v === 'object' && Array.isArray((v as { added?: unknown }).added);
 }
 
 function Entry({ e }: { e: TimelineEntry }) {
@@ -294,7 +299,7 @@ function Entry({ e }: { e: TimelineEntry }) {
       );
     case 'change': {
       const who = e.by.kind === 'workflow' && e.by.id ? <Go to={`/workflows/${e.by.id}`} style={{ color: 'var(--ink)' }} className="strong">{visible(e.by.name)}</Go> : <b>{visible(e.by.name)}</b>;
-      return <div className="row top"><span className="grow" style={{ overflowWrap: 'anywhere' }}>{who} {e.field === 'created' ? 'opened the case' : e.from === null || e.from === undefined ? <>set {e.field} to <b>{visible(fieldText(e.to, people))}</b></> : <>changed {e.field} <span className="ink2">{visible(fieldText(e.from, people))}</span> → <b>{visible(fieldText(e.to, people))}</b></>}</span><Source e={e} /></div>;
+      return <div className="row top"><span className="grow" style={{ overflowWrap: 'anywhere' }}>{who} {e.field === 'created' ? 'opened the case' : e.field === 'observables' && isAdding(e.to) ? <>added observables <b className="mono">{visible(fieldText(e.to, people))}</b></> : e.from === null || e.from === undefined ? <>set {e.field} to <b>{visible(fieldText(e.to, people))}</b></> : <>changed {e.field} <span className="ink2">{visible(fieldText(e.from, people))}</span> → <b>{visible(fieldText(e.to, people))}</b></>}</span><Source e={e} /></div>;
     }
     case 'summary':
       return <div><div className="row"><b>{e.model ? 'Summary by a model' : 'Summary of the evidence'}</b><span className="small ink2 cut">{e.model ? `${visible(e.model)}${e.tokens !== null ? ` · ${count(e.tokens)} tokens` : ''}` : 'composed, no model'}</span><Source e={e} /></div><div style={{ marginTop: 2 }}><Outside text={e.text} /></div></div>;

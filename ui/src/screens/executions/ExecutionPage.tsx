@@ -18,7 +18,7 @@ import { useCan } from '../../kit/me';
 import { Loaded } from '../../kit/states';
 import { toast, toastError } from '../../kit/toast';
 import { useUrl } from '../../kit/url';
-import { axis, changes, rowsOf, strokes, visibleRows, type Axis, type Row } from '../../kit/waterfall';
+import { axis, changes, rowsOf, scopesOf, strokes, visibleRows, type Axis, type Row } from '../../kit/waterfall';
 import { PageHead } from '../../shell/Shell';
 import { setPaused, useStream } from '../../stream/stream';
 
@@ -190,7 +190,7 @@ function Inspector({ e, s }: { e: Execution; s: StepExecution }) {
   return (
     <>
       <div className="pad" style={{ paddingBottom: 8 }}>
-        <div className="row"><StateIcon status={s.status} /><b style={{ fontSize: 15, overflowWrap: 'anywhere' }}>{visible(s.stepId)}</b>{s.scopeStack.length > 0 && <span className="small ink2 cut">in {s.scopeStack.map((x) => (x.index !== null ? `${x.name} [${x.index}]` : x.name)).join(' › ')}</span>}<span className="right">{w && <Effect effect={w.effect} />}</span></div>
+        <div className="row"><StateIcon status={s.status} /><b style={{ fontSize: 15, overflowWrap: 'anywhere' }}>{visible(s.stepId)}</b>{scopesOf(s).length > 0 && <span className="small ink2 cut">in {scopesOf(s).map((x) => (x.index !== null ? `${x.name} [${x.index}]` : x.name)).join(' › ')}</span>}<span className="right">{w && <Effect effect={w.effect} />}</span></div>
         <div className="small ink2" style={{ marginTop: 2 }}><span className="mono">{s.stepType}</span>{w?.connector && <> · connector <Go to="/connectors" search={{ sel: w.connector.id }}>{visible(w.connector.name)}</Go></>}</div>
         <div className="row wrap" style={{ marginTop: 8 }}>
           {line && <Button size="xs" onClick={() => go(`/workflows/${e.workflowId}`, { step: s.stepId })}>YAML, line {line}</Button>}
