@@ -13,6 +13,7 @@ pub mod demo;
 pub mod detect;
 pub mod doctor;
 pub mod doubles;
+pub mod ingest;
 pub mod rule;
 pub mod serve;
 pub mod user;
@@ -47,6 +48,8 @@ pub enum Command {
     Demo(demo::Args),
     /// Run rules over files of events without a server.
     Detect(detect::Args),
+    /// Send files of events to a running server.
+    Ingest(ingest::Args),
     /// Workflows: list, get, create, validate, run, graph, executions, cancel.
     Workflow(workflow::Args),
     /// Detection rules: list, get, create, enable, disable, delete, validate.
@@ -93,6 +96,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Serve(args) => serve::run(args).await,
         Command::Demo(args) => demo::run(args).await,
         Command::Detect(args) => detect::run(args, json),
+        Command::Ingest(args) => ingest::run(args, &server, json).await,
         Command::Workflow(args) => workflow::run(args, &server, json).await,
         Command::Rule(args) => rule::run(args, &server, json).await,
         Command::Case(args) => case::run(args, &server, json).await,
