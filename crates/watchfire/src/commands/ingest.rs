@@ -151,7 +151,13 @@ fn progress(files: &[PathBuf], quiet: bool) -> ProgressBar {
 }
 
 /// Reads a file into batches; false when nobody takes them any more.
-fn read_file(index: usize, file: &PathBuf, bar: &ProgressBar, send: &mpsc::Sender<Batch>, total: &Mutex<Total>) -> bool {
+fn read_file(
+    index: usize,
+    file: &PathBuf,
+    bar: &ProgressBar,
+    send: &mpsc::Sender<Batch>,
+    total: &Mutex<Total>,
+) -> bool {
     let lock = || total.lock().unwrap_or_else(PoisonError::into_inner);
     let input = match std::fs::File::open(file) {
         Ok(f) => Counted { inner: std::io::BufReader::with_capacity(256 << 10, f), bar: bar.clone() },
@@ -253,7 +259,10 @@ fn count(batch: &Batch, text: &str, total: &Mutex<Total>) {
         if (200..300).contains(&status) {
             t.files[batch.file].indexed += 1;
         } else {
-            let why = item.and_then(|v| v.path(&["error", "reason"])).and_then(Value::as_str).unwrap_or("no answer for this record");
+            let why = item
+                .and_then(|v| v.path(&["error", "reason"]))
+                .and_then(Value::as_str)
+                .unwrap_or("no answer for this record");
             t.fail(batch.file, *n, why.to_owned());
         }
     }
@@ -265,11 +274,17 @@ fn report(total: &Total, seconds: f64, json: bool) {
     let rate = indexed as f64 / seconds.max(1e-9);
     if json {
         let file = |(name, f): (&String, &FileCount)| {
-            let pairs = [("file", Value::from(name)), ("read", f.read.into()), ("indexed", f.indexed.into()), ("failed", f.failed.into())];
+            let pairs = [
+                ("file", Value::from(name)),
+                ("read", f.read.into()),
+                ("indexed", f.indexed.into()),
+                ("failed", f.failed.into()),
+            ];
             Value::from(pairs.into_iter().collect::<Object>())
         };
         let failure = |(file, record, why): &(usize, u64, String)| {
-            let pairs = [("file", Value::from(&total.names[*file])), ("record", (*record).into()), ("error", why.into())];
+            let pairs =
+                [("file", Value::from(&total.names[*file])), ("record", (*record).into()), ("error", why.into())];
             Value::from(pairs.into_iter().collect::<Object>())
         };
         let pairs = [
@@ -287,7 +302,9 @@ fn report(total: &Total, seconds: f64, json: bool) {
     for (file, record, why) in &total.failures {
         eprintln!("{}:{record}: {}", total.names[*file], output::visible(why));
     }
-    let row = |(name, f): (&String, &FileCount)| vec![name.clone(), f.read.to_string(), f.indexed.to_string(), f.failed.to_string()];
+    let row = |(name, f): (&String, &FileCount)| {
+        vec![name.clone(), f.read.to_string(), f.indexed.to_string(), f.failed.to_string()]
+    };
     output::table(&["file", "read", "indexed", "failed"], total.names.iter().zip(&total.files).map(row).collect());
     println!("{read} read, {indexed} indexed, {failed} failed in {seconds:.1} s, {rate:.0} events/s");
 }
