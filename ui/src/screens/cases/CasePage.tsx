@@ -233,7 +233,7 @@ function Entries({ entries, focus }: { entries: TimelineEntry[]; focus: string |
 }
 
 function Source({ e }: { e: TimelineEntry }) {
-  return e.execution ? <Go to={`/executions/${e.execution.id}`} search={e.execution.step_execution ? { step: e.execution.step_execution } : {}} className="right small nowrap cut" style={{ maxWidth: '50%' }}>{visible(e.execution.workflow.name)} › {visible(e.execution.step)}</Go> : null;
+  return e.execution ? <Go to={`/executions/${e.execution.id}`} search={e.execution.step_execution ? { step: e.execution.step_execution } : {}} className="right small nowrap cut" style={{ maxWidth: '45%', flex: 'none' }}>{visible(e.execution.workflow.name)} › {visible(e.execution.step)}</Go> : null;
 }
 function StepGroup({ steps }: { steps: (TimelineEntry & { kind: 'step' })[] }) {
   const worst = (['destructive', 'write', 'internal', 'read', 'none'] as const).find((x) => steps.some((s) => s.effect === x)) ?? 'none';
@@ -259,6 +259,17 @@ function fieldText(v: unknown, people: Person[] | undefined): string {
   return asText(v);
 }
 
+/** Tags and assignees change one by one: what was added, or what was taken away. */
+function listChange(field: string, from: unknown, to: unknown, people: Person[] | undefined): ReactNode {
+  if (field !== 'tags' && field !== 'assignees') return null;
+  const list = (v: unknown): unknown[] => (Array.isArray(v) ? v : v === null || v === undefined ? [] : [v]);
+  const has = (l: unknown[], x: unknown): boolean => l.some((y) => JSON.stringify(y) === JSON.stringify(x));
+  const a = list(from), b = list(to);
+  const added = b.filter((x) => !has(a, x)), removed = added.length > 0 ? [] : a.filter((x) => !has(b, x));
+  if (added.length > 0) return <>added {field} <b>{visible(fieldText(added, people))}</b></>;
+  return removed.length > 0 ? <>removed {field} <b>{visible(fieldText(removed, people))}</b></> : null;
+}
+
 function isAdding(v: unknown): boolean {
   return v !== null && typeof v === 'object' && Array.isArray((v as { added?: unknown }).added);
 }
@@ -278,7 +289,7 @@ function Entry({ e }: { e: TimelineEntry }) {
     case 'comment':
       return <div><div className="row"><Avatar name={e.by.name} /><b>{visible(e.by.name)}</b>{e.edited_at && <span className="tiny ink3">edited <Moment at={e.edited_at} /></span>}<Source e={e} /></div><div style={{ marginTop: 2 }}><Outside text={e.text} /></div></div>;
     case 'step':
-      return <div className="row"><StateIcon status={e.status} size={13} /><b className="cut">{visible(e.name)}</b><span className="small ink2">{e.type}</span><Effect effect={e.effect} bare /><span className="small ink2 cut">{e.result ? visible(e.result) : stateWord(e.status)}{e.took_ms !== null ? ` · ${duration(e.took_ms)}` : ''}</span><Source e={e} /></div>;
+      return <div className="row"><StateIcon status={e.status} size={13} /><b className="cut" style={{ flex: 'none', maxWidth: '40%' }}>{visible(e.name)}</b><span className="small ink2 none">{e.type}</span><Effect effect={e.effect} bare /><span className="small ink2 cut">{e.result ? visible(e.result) : stateWord(e.status)}{e.took_ms !== null ? ` · ${duration(e.took_ms)}` : ''}</span><Source e={e} /></div>;
     case 'approval': {
       const last = e.decisions.at(-1);
       return (
@@ -299,7 +310,7 @@ function Entry({ e }: { e: TimelineEntry }) {
       );
     case 'change': {
       const who = e.by.kind === 'workflow' && e.by.id ? <Go to={`/workflows/${e.by.id}`} style={{ color: 'var(--ink)' }} className="strong">{visible(e.by.name)}</Go> : <b>{visible(e.by.name)}</b>;
-      return <div className="row top"><span className="grow" style={{ overflowWrap: 'anywhere' }}>{who} {e.field === 'created' ? 'opened the case' : e.field === 'observables' && isAdding(e.to) ? <>added observables <b className="mono">{visible(fieldText(e.to, people))}</b></> : e.from === null || e.from === undefined ? <>set {e.field} to <b>{visible(fieldText(e.to, people))}</b></> : <>changed {e.field} <span className="ink2">{visible(fieldText(e.from, people))}</span> → <b>{visible(fieldText(e.to, people))}</b></>}</span><Source e={e} /></div>;
+      return <div className="row top"><span className="grow" style={{ overflowWrap: 'anywhere' }}>{who} {e.field === 'created' ? 'opened the case' : e.field === 'observables' && isAdding(e.to) ? <>added observables <b className="mono">{visible(fieldText(e.to, people))}</b></> : listChange(e.field, e.from, e.to, people) ?? (e.from === null || e.from === undefined ? <>set {e.field} to <b>{visible(fieldText(e.to, people))}</b></> : <>changed {e.field} <span className="ink2">{visible(fieldText(e.from, people))}</span> → <b>{visible(fieldText(e.to, people))}</b></>)}</span><Source e={e} /></div>;
     }
     case 'summary':
       return <div><div className="row"><b>{e.model ? 'Summary by a model' : 'Summary of the evidence'}</b><span className="small ink2 cut">{e.model ? `${visible(e.model)}${e.tokens !== null ? ` · ${count(e.tokens)} tokens` : ''}` : 'composed, no model'}</span><Source e={e} /></div><div style={{ marginTop: 2 }}><Outside text={e.text} /></div></div>;
