@@ -193,3 +193,35 @@ fn a_minute_brings_a_checkpoint() {
     w.apply_one(Commit { now: at(999), mailbox_done: vec![(Id::from("e1"), 1)], ..Commit::default() }).unwrap();
     assert_eq!(report(&w).checkpoints, 3, "nothing new to sign");
 }
+
+#[test]
+fn the_script_of_the_documentation_agrees() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/verify-audit.py");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.db");
+    let run = || std::process::Command::new("python3").arg(script).arg(&path).output();
+    let mut w = filled();
+    let mut body = case_body("ü\u{1}\u{7f}\"\\\n");
+    body.object_mut().unwrap().insert("description", "x".repeat(20_000));
+    w.apply_one(command(at(200), Triage::CaseCreate { id: Id::from("cü"), body: body.clone() })).unwrap();
+    let mut t = turn(3, vec![], Status::Running);
+    let effect = workflow::Effect::Internal(Box::new(Triage::CaseCreate { id: Id::from("c9"), body }));
+    t.effects.push((crate::tests::key("e2", "open"), effect));
+    w.apply_one(turn_commit("e2", t)).unwrap();
+    w.audit_erase(2).unwrap();
+    w.reader().conn.execute("VACUUM INTO ?1", [path.to_str().unwrap()]).unwrap();
+    let Ok(out) = run() else {
+        println!("skipped: python3 absent");
+        return;
+    };
+    let text = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success(), "{text}");
+    assert_eq!(text.trim(), "9 links, 19 entries: the chain holds");
+    let conn = rusqlite::Connection::open(&path).unwrap();
+    conn.execute("UPDATE payload SET body = 'null'", []).unwrap();
+    let out = run().unwrap();
+    assert!(String::from_utf8_lossy(&out.stderr).starts_with("broken at journal of e2 at 3"), "{out:?}");
+    conn.execute("UPDATE audit SET user = 'eve' WHERE seq = 7", []).unwrap();
+    let out = run().unwrap();
+    assert!(String::from_utf8_lossy(&out.stderr).starts_with("broken at link 3"), "{out:?}");
+}
