@@ -234,8 +234,8 @@ impl Work<'_> {
         self.emit(FactKind::Started { start: Box::new(stored), name, inputs, deadline });
         if let Some(message) = error {
             self.end_run(Status::Failed, Body::Null, Some(Fault::new("Error", message)), None);
-        } else if matches!(start.mode, StartMode::From(..)) {
-            let fault = Fault::new("UnsupportedMode", "a rerun from a step is not there yet");
+        } else if start.mode != StartMode::Whole {
+            let fault = Fault::new("UnsupportedMode", "single steps and reruns are not there yet");
             self.end_run(Status::Failed, Body::Null, Some(fault), None);
         }
         Ok(())

@@ -33,15 +33,24 @@ pub struct State {
     pub(crate) deadline: Option<Time>,
     pub(crate) frames: Vec<Frame>,
     pub(crate) calls: Vec<CallState>,
-    pub(crate) steps: BTreeMap<Arc<str>, Arc<Memory>>,
-    /// Outputs of `data.set` by step, in order of execution.
-    pub(crate) sets: Vec<(Arc<str>, Body)>,
+    /// What steps left behind, outside of open branches.
+    pub(crate) memory: Scope,
+    /// What steps of open branches of a `parallel` left behind, by the branch's path: siblings do not see it.
+    pub(crate) branches: Vec<(StepPath, Scope)>,
     pub(crate) questions: Vec<QuestionState>,
     /// Frozen actions that had their success: question and normalised path.
     pub(crate) used: BTreeSet<(Id, Arc<str>)>,
     pub(crate) ended: Option<End>,
     pub(crate) class: Class,
     pub(crate) next_payload: u64,
+}
+
+/// What steps left behind.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Scope {
+    pub steps: BTreeMap<Arc<str>, Arc<Memory>>,
+    /// Outputs of `data.set` by step, in order of execution.
+    pub sets: Vec<(Arc<str>, Body)>,
 }
 
 /// How the run ended.
@@ -273,6 +282,10 @@ impl State {
                     Wait::Child(_) => Status::WaitingForChild,
                     Wait::Slot(_) => Status::Queued,
                     Wait::Until(due) if timer.is_some() && due.since(frame.since) > SHORT_WAIT => Status::Waiting,
+                    // Inside a `parallel` every wait shows.
+                    Wait::Until(_) if self.branches.iter().any(|(p, _)| frame.path.0.starts_with(&p.0)) => {
+                        Status::Waiting
+                    }
                     Wait::Until(_) => Status::Running,
                 },
                 Mode::Failed { timer: Some((_, due)), woke: false, .. } if due.since(frame.since) > SHORT_WAIT => {
@@ -322,6 +335,25 @@ impl State {
         timers
     }
 
+    /// The scopes that a step at `path` reads, outermost first.
+    pub(crate) fn scopes<'a>(&'a self, path: &'a [Hop]) -> impl Iterator<Item = &'a Scope> {
+        std::iter::once(&self.memory)
+            .chain(self.branches.iter().filter(|(p, _)| path.starts_with(&p.0)).map(|(_, s)| s))
+    }
+    /// What the step `name` left behind, as seen from `path`.
+    pub(crate) fn memory_of(&self, path: &[Hop], name: &str) -> Option<&Arc<Memory>> {
+        let local =
+            self.branches.iter().rev().filter(|(p, _)| path.starts_with(&p.0)).find_map(|(_, s)| s.steps.get(name));
+        local.or_else(|| self.memory.steps.get(name))
+    }
+    /// The scope that a step at `path` writes.
+    pub(crate) fn scope_mut(&mut self, path: &[Hop]) -> &mut Scope {
+        // Branches are opened outermost first, so the last match is the innermost.
+        match self.branches.iter_mut().rev().find(|(p, _)| path.starts_with(&p.0)) {
+            Some((_, scope)) => scope,
+            None => &mut self.memory,
+        }
+    }
     pub(crate) fn frame(&self, path: &[Hop]) -> Option<&Frame> {
         self.frames.iter().find(|f| *f.path.0 == *path)
     }

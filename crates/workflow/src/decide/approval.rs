@@ -308,7 +308,9 @@ impl Work<'_> {
             alerts.extend(given.iter().take(SUBJECTS_MAX).filter_map(|a| a.get("_id").cloned()));
         }
         let mut cases: Vec<Value> = vec![];
-        for memory in self.state.steps.values() {
+        for memory in
+            self.state.memory.steps.values().chain(self.state.branches.iter().flat_map(|(_, s)| s.steps.values()))
+        {
             if let Body::Inline(output) = &memory.output
                 && let Some(id) = output.path(&["case", "id"])
                 && !cases.contains(id)

@@ -64,7 +64,7 @@ impl Work<'_> {
             root.insert("consts", object(self.program.consts.clone()));
         }
         if refs.reads("variables") {
-            put(&mut root, "variables", self.variables());
+            put(&mut root, "variables", self.variables(path));
         }
         if refs.reads("steps") {
             put(&mut root, "steps", self.steps(path, refs, extra));
@@ -139,9 +139,9 @@ impl Work<'_> {
         }
     }
 
-    fn variables(&self) -> Work_<Value> {
+    fn variables(&self, path: &[Hop]) -> Work_<Value> {
         let mut out = Object::new();
-        for (_, body) in &self.state.sets {
+        for (_, body) in self.state.scopes(path).flat_map(|s| &s.sets) {
             if let Value::Object(o) = self.load(body)? {
                 for (k, v) in o.iter() {
                     out.insert(k.clone(), v.clone());
@@ -154,13 +154,13 @@ impl Work<'_> {
     fn steps(&self, path: &[Hop], refs: &Refs, extra: &Extra<'_>) -> Work_<Value> {
         let mut out = Object::new();
         let mut missing = vec![];
-        let names: Vec<&Arc<str>> = if refs.all_steps {
-            self.state.steps.keys().collect()
+        let names: std::collections::BTreeSet<&Arc<str>> = if refs.all_steps {
+            self.state.scopes(path).flat_map(|s| s.steps.keys()).collect()
         } else {
-            refs.steps.iter().filter(|n| self.state.steps.contains_key(*n)).collect()
+            refs.steps.iter().collect()
         };
         for name in names {
-            let memory = &self.state.steps[name];
+            let Some(memory) = self.state.memory_of(path, name) else { continue };
             let mut step = Object::new();
             if let Ok(about) = self.load(&memory.about) {
                 for (k, v) in about

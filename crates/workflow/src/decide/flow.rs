@@ -372,9 +372,8 @@ impl Work<'_> {
     /// All steps of a body are done.
     fn body_done(&mut self, path: &StepPath) -> Work_<()> {
         let Some(hop) = path.0.last().cloned() else {
-            let last = self.program.root.0.last().and_then(|ix| self.state.steps.get(&self.program.steps[*ix].name));
-            let output = last.map(|m| m.output.clone()).unwrap_or_default();
-            self.end_run(Status::Completed, output, None, None);
+            // Only `workflow.output` gives a run an output.
+            self.end_run(Status::Completed, Body::Null, None, None);
             return Ok(());
         };
         let Some(ix) = self.program.index_of(&hop.name) else { return self.lost(path) };
@@ -393,7 +392,9 @@ impl Work<'_> {
                 if let program::Body::While { condition, .. } = &step.body
                     && next < step.iterations.limit
                 {
-                    let root = self.context(&path.0, &condition.refs)?;
+                    // The condition counts the iterations that are done: it sees the number of the next one.
+                    let seen = push(&scope.0, &step.name, Role::Loop, u32::try_from(next).unwrap_or(u32::MAX));
+                    let root = self.context(&seen.0, &condition.refs)?;
                     match condition.eval(&root) {
                         Ok(true) => {}
                         Ok(false) => return self.loop_done(&scope, ix, "completed"),
@@ -629,7 +630,7 @@ impl Work<'_> {
         };
         let output = last
             .filter(|_| error.is_none())
-            .and_then(|n| self.state.steps.get(&n))
+            .and_then(|n| self.state.memory_of(&path.0, &n))
             .map(|m| m.output.clone())
             .unwrap_or_default();
         self.emit(FactKind::Left {

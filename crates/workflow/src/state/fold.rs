@@ -119,6 +119,7 @@ pub(super) fn fold(state: &mut State, fact: &Fact) {
             let output = seen(state, output);
             state.ended = Some(End { status: *status, output, error: error.clone(), at });
             state.frames.clear();
+            join(state, &[]);
             state.calls.retain(CallState::begun);
             for c in &mut state.calls {
                 c.orphan = true;
@@ -197,11 +198,11 @@ fn entered(
     frame.deadline = deadline;
     frame.since = at;
     if hop.role == Role::Step {
-        let old = state.steps.get(&hop.name).cloned().unwrap_or_default();
-        state.steps.insert(
-            hop.name.clone(),
-            Arc::new(Memory { input, about, ran: old.ran, output: old.output.clone(), error: old.error.clone() }),
-        );
+        let old = state.memory_of(&path.0, &hop.name).cloned().unwrap_or_default();
+        let next = Memory { input, about, ran: old.ran, output: old.output.clone(), error: old.error.clone() };
+        state.scope_mut(&path.0).steps.insert(hop.name.clone(), Arc::new(next));
+    } else if hop.role == Role::Branch && !state.branches.iter().any(|(p, _)| p == path) {
+        state.branches.push((path.clone(), super::Scope::default()));
     }
 }
 
@@ -219,7 +220,7 @@ fn left(
     let Some(hop) = path.0.last().cloned() else { return };
     match hop.role {
         Role::Step if status != Status::Skipped => {
-            remember(state, &hop.name, output.clone(), error.clone(), input, kind)
+            remember(state, path, &hop.name, output.clone(), error.clone(), input, kind)
         }
         Role::Branch => {
             let started = state.frame(&path.0).map_or(at, |f| f.since);
@@ -245,19 +246,37 @@ fn left(
     close(state, &path.0, Last { name: hop.name, status, error, jump }, at);
 }
 
-fn remember(state: &mut State, name: &Arc<str>, output: Body, error: Option<Fault>, input: Body, kind: &str) {
-    let old = state.steps.get(name).cloned().unwrap_or_default();
+fn remember(
+    state: &mut State,
+    path: &StepPath,
+    name: &Arc<str>,
+    output: Body,
+    error: Option<Fault>,
+    input: Body,
+    kind: &str,
+) {
+    let old = state.memory_of(&path.0, name).cloned().unwrap_or_default();
     let input = if input.is_null() { old.input.clone() } else { input };
+    let scope = state.scope_mut(&path.0);
     if kind == "data.set" && error.is_none() {
-        state.sets.retain(|(n, _)| n != name);
-        state.sets.push((name.clone(), output.clone()));
+        scope.sets.retain(|(n, _)| n != name);
+        scope.sets.push((name.clone(), output.clone()));
     }
-    state.steps.insert(name.clone(), Arc::new(Memory { output, error, input, about: old.about.clone(), ran: true }));
+    scope.steps.insert(name.clone(), Arc::new(Memory { output, error, input, about: old.about.clone(), ran: true }));
+}
+
+/// Ends the scopes of branches at and below `path`: what their steps left is seen from outside, their variables are not.
+fn join(state: &mut State, path: &[Hop]) {
+    while let Some(ix) = state.branches.iter().rposition(|(p, _)| p.0.starts_with(path)) {
+        let (at, scope) = state.branches.remove(ix);
+        state.scope_mut(&at.0).steps.extend(scope.steps);
+    }
 }
 
 /// Closes everything at and below `path` and tells the enclosing scope.
 fn close(state: &mut State, path: &[Hop], last: Last, at: Time) {
     state.frames.retain(|f| !f.path.0.starts_with(path));
+    join(state, path);
     state.calls.retain(|c| c.begun() || !c.key.path.0.starts_with(path));
     let Some((own, parent)) = path.split_last() else { return };
     if let Some(wrapper) = parent.last().filter(|p| p.name == own.name) {
@@ -280,6 +299,7 @@ fn close(state: &mut State, path: &[Hop], last: Last, at: Time) {
             .find(|n| *n > 0 && path[n - 1].role == Role::Loop && state.frame(&path[..*n]).is_some())
     {
         state.frames.retain(|f| !(f.path.0.len() > n && f.path.0.starts_with(&path[..n])));
+        join(state, &path[..n]);
         if let Some(f) = state.frame_mut(&path[..n]) {
             f.mode = Mode::Body(Some(last));
         }
@@ -347,8 +367,9 @@ fn answered(state: &mut State, key: &crate::core::EffectKey, attempt: u32, outco
         if let Some(name) = key.path.0.last().map(|h| h.name.clone())
             && !call.input.is_null()
         {
-            let old = state.steps.get(&name).cloned().unwrap_or_default();
-            state.steps.insert(name, Arc::new(Memory { input: call.input, ..(*old).clone() }));
+            let old = state.memory_of(&key.path.0, &name).cloned().unwrap_or_default();
+            let next = Memory { input: call.input, ..(*old).clone() };
+            state.scope_mut(&key.path.0).steps.insert(name, Arc::new(next));
         }
     }
 }

@@ -246,7 +246,20 @@ impl Builder<'_> {
                 self.view.steps[*ix].path.0.len() > path.len() && self.view.steps[*ix].path.0.starts_with(path)
             })
             .collect();
+        let timed_out = error.is_some_and(|e| &*e.kind == "TimeoutError");
         for ix in below {
+            // What a parallel's or a branch's timeout cuts off is `timed_out` itself.
+            let hops = &self.view.steps[ix].path.0;
+            let cut = |h: &Hop| {
+                h.role == Role::Branch
+                    && self.program.and_then(|p| p.step(&h.name)).is_some_and(|s| &*s.kind == "parallel")
+            };
+            let status =
+                if timed_out && status == Status::Failed && hops[path.len().saturating_sub(1)..].iter().any(cut) {
+                    Status::TimedOut
+                } else {
+                    status
+                };
             self.finish(ix, status, &Body::Null, error, at);
         }
     }
