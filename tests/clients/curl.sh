@@ -30,7 +30,7 @@ check "no newline at the end" '400' "$(printf '{"create":{}}\n{"n":1}' | es -o /
 page=$(es -H 'content-type: application/json' -d '{"size":5,"sort":[{"n":"asc"},{"@timestamp":"asc"}]}' "$url/$index/_search")
 check "search" '"hits":[' "$page"
 after=$(printf '%s' "$page" | grep -o '"sort":\[[^]]*\]' | tail -1 | sed 's/"sort"://')
-check "search_after" '"_source":{"@timestamp":"2026-01-02T03:04:03' "$(es -H 'content-type: application/json' -d "{\"size\":1,\"sort\":[{\"n\":\"asc\"},{\"@timestamp\":\"asc\"}],\"search_after\":$after}" "$url/$index/_search")"
+check "search_after" '"_source":{"@timestamp":"2026-01-02T03:04:04' "$(es -H 'content-type: application/json' -d "{\"size\":1,\"sort\":[{\"n\":\"asc\"},{\"@timestamp\":\"asc\"}],\"search_after\":$after}" "$url/$index/_search")"
 check "search by url" '"total":{"value":2' "$(es "$url/$index/_search?q=n:7&size=0")"
 check "count" '"count":41' "$(es "$url/$index/_count")"
 check "get" '"found":true' "$(es "$url/$index/_doc/ok")"

@@ -66,12 +66,12 @@ impl Default for Options {
             segment_bytes: 64 << 20,
             followers: Vec::new(),
             backlog_bytes_max: 1 << 30,
-            tail_bytes_max: 48 << 20,
+            tail_bytes_max: 32 << 20,
             commit_bytes: 8 << 20,
             commit_docs: 10_000,
             commit_after: Duration::from_secs(2),
             idle_after: Duration::from_secs(5),
-            heap_bytes: 30 << 20,
+            heap_bytes: 20 << 20,
             faults: None,
         }
     }

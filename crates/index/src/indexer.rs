@@ -16,7 +16,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Writers open at once; the longest idle is closed for the next.
-pub const WRITERS_MAX: usize = 6;
+pub const WRITERS_MAX: usize = 4;
 /// Documents that go to a writer in one bite, so that a commit that is asked for waits little.
 const BITE_DOCS: usize = 2_000;
 /// Pause after an error of a bucket.
