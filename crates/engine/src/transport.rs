@@ -16,6 +16,7 @@ use connector::{Answer, HttpResponse, Invocation, Prepared, Registry, Request, S
 use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
+use stdx::Value;
 use workflow::{Class, Fault, Outcome, Retry};
 
 /// Longest call where nothing says how long it may take.
@@ -113,6 +114,16 @@ fn map<T, U>(sent: Sent<T>, f: impl FnOnce(T) -> U) -> Sent<U> {
         Sent::Unknown(fault) => Sent::Unknown(fault),
         Sent::Answered(answer) => Sent::Answered(answer.map(f)),
     }
+}
+
+/// What the guard refused, as workflows see it.
+fn refusal(refused: &egress::Refused) -> Fault {
+    let details = Value::object([("place", Value::from(refused.place.as_str()))]);
+    if refused.why == egress::UNRESOLVED {
+        // Names may resolve again; a refused address stays refused.
+        return Fault::new("ENOTFOUND", format!("{refused}")).details(details).retry(Retry::Backoff);
+    }
+    Fault::new("EgressRefused", format!("{refused}")).details(details)
 }
 
 /// A connector's fault as workflows see it.

@@ -62,7 +62,7 @@ pub(crate) fn response(bound: &Bound<'_>, answer: &HttpResponse) -> Result<Value
                 },
                 _ => Retry::Never,
             };
-            Err(Fault::connector(message).details(data).retry(retry))
+            Err(Fault::connector(message).details(answer.value()).retry(retry))
         }
         _ if !answer.is_success() => Err(answer.fault()),
         _ => {

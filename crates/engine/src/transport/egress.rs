@@ -11,6 +11,9 @@ use std::str::FromStr;
 /// Entries of an allow-list at most.
 pub const ALLOW_MAX: usize = 1_000;
 
+/// Why a name without an address is refused.
+pub(crate) const UNRESOLVED: &str = "the name does not resolve";
+
 /// An entry of the allow-list that cannot be read.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Error {
@@ -81,7 +84,7 @@ impl Egress {
             Ok(ip) => vec![SocketAddr::new(ip, port)],
             Err(_) => match tokio::net::lookup_host((host, port)).await {
                 Ok(found) => found.collect(),
-                Err(_) => return Err(refused(host, port, "the name does not resolve")),
+                Err(_) => return Err(refused(host, port, UNRESOLVED)),
             },
         };
         self.filter(host, port, found)
@@ -89,7 +92,7 @@ impl Egress {
     /// Of the addresses of a host those that may be dialled.
     pub fn filter(&self, host: &str, port: u16, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Refused> {
         let named = self.names(host, port);
-        let mut why = "the name does not resolve";
+        let mut why = UNRESOLVED;
         let allowed: Vec<_> = found
             .into_iter()
             .filter(|address| {

@@ -295,8 +295,7 @@ fn fault(message: String) -> Fault {
     Fault::new("ConnectorExecutionError", message)
 }
 fn refusal(refused: &Refused) -> Fault {
-    Fault::new("EgressRefused", format!("{refused}"))
-        .details(Value::object([("place", Value::from(refused.place.as_str()))]))
+    super::refusal(refused)
 }
 fn timed_out(timeout: Duration) -> Fault {
     Fault::new("TimeoutError", format!("no answer within {} ms", timeout.as_millis())).retry(Retry::Backoff)

@@ -126,10 +126,7 @@ pub async fn send(egress: &Egress, request: &SshRequest, bounds: Bounds<'_>) -> 
 
 async fn open(egress: &Egress, request: &SshRequest, place: &str) -> Result<Handle<KeyCheck>, Fault> {
     let pinned = Pinned::parse(&request.host_key)?;
-    let addresses = egress
-        .resolve(&request.host, request.port)
-        .await
-        .map_err(|refused| Fault::new("EgressRefused", refused.to_string()))?;
+    let addresses = egress.resolve(&request.host, request.port).await.map_err(|refused| super::refusal(&refused))?;
     let stream = TcpStream::connect(&addresses[..])
         .await
         .map_err(|e| fault(&format!("no connection to {place}: {e}")).retry(Retry::Backoff))?;

@@ -7,7 +7,7 @@
 
 use super::leaf::too_large;
 use super::{Work, Work_};
-use crate::core::{Body, Call, Class, Effect, EffectKey, FactKind, Fault, Outcome, StepPath, TimerId, Wait};
+use crate::core::{Body, Call, Class, Effect, EffectKey, FactKind, Fault, Outcome, Retry, StepPath, TimerId, Wait};
 use crate::program;
 use crate::state::Phase;
 use std::sync::Arc;
@@ -139,7 +139,9 @@ impl Work<'_> {
         let within = operation.and_then(|o| o.deliver_within_s).map(|s| Duration::from_secs(i64::from(s)));
         let until = within.map(|w| call.asked_at + w);
         let delay = backoff(attempt);
+        // What no waiting mends (wrong parameters, a refused address) fails at once.
         if let Some(until) = until
+            && fault.retry != Retry::Never
             && self.cx.now + delay <= until
             && call.deadline.is_none_or(|d| self.cx.now + delay < d)
         {

@@ -456,7 +456,10 @@ impl World {
                 }
                 self.outcome(step, Outcome::Answered(Err(fault)));
             }
-            "notsent" => self.outcome(step, Outcome::NotSent(Fault::new("ConnectionRefused", arg))),
+            "notsent" => {
+                self.outcome(step, Outcome::NotSent(Fault::new("ConnectionRefused", arg).retry(Retry::Backoff)))
+            }
+            "refused" => self.outcome(step, Outcome::NotSent(Fault::new("EgressRefused", arg))),
             "unknown" => self.outcome(step, Outcome::Unknown(Fault::new("ConnectionLost", arg))),
             "begin" => {
                 let (key, call) = self.pending(step);
