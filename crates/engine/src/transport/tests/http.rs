@@ -154,9 +154,15 @@ async fn refused_connections_and_odd_addresses_are_not_sent() {
     not_sent(http.send(&get("file:///etc/passwd".into()), bounds(&open)).await);
     not_sent(http.send(&get("http://[::1".into()), bounds(&open)).await);
     // TLS towards something that does not speak it fails before a byte of the request.
-    let server = Server::saying("200 OK\r\nContent-Length: 0", b"").await;
-    let tls = Http::new(Arc::new(egress(&[server.place()])));
-    not_sent(tls.send(&get(format!("https://127.0.0.1:{}/", server.port)), bounds(&open)).await);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.write_all(b"220 mail.example ESMTP\r\n").await;
+        }
+    });
+    let tls = Http::new(Arc::new(egress(&[format!("127.0.0.1:{port}")])));
+    not_sent(tls.send(&get(format!("https://127.0.0.1:{port}/")), bounds(&open)).await);
 }
 
 #[tokio::test]
