@@ -95,15 +95,15 @@ pub const ROUTES: &[Route] = &[
     post!("/_flush", READ, "Commits writes", indices::refresh),
     post!("/{index}/_flush", READ, "Commits writes", indices::refresh),
     get!("/{index}", READ, "Describes indices", indices::get),
-    Route::read(Method::Put, "/{index}", WRITE, "Makes an index", h!(indices::create)).elasticsearch(),
-    Route::read(Method::Delete, "/{index}", WRITE, "Removes indices", h!(indices::delete)).elasticsearch(),
+    Route::change(Method::Put, "/{index}", WRITE, "Makes an index", h!(indices::create)).elasticsearch(),
+    Route::change(Method::Delete, "/{index}", WRITE, "Removes indices", h!(indices::delete)).elasticsearch(),
     get!("/_mapping", READ, "Lists fields of all indices", indices::mapping),
     get!("/{index}/_mapping", READ, "Lists fields", indices::mapping),
     get!("/_data_stream", READ, "Lists data streams", indices::streams),
     get!("/_data_stream/{index}", READ, "Describes data streams", indices::streams),
-    Route::read(Method::Put, "/_data_stream/{index}", WRITE, "Makes a data stream", h!(indices::create_stream))
+    Route::change(Method::Put, "/_data_stream/{index}", WRITE, "Makes a data stream", h!(indices::create_stream))
         .elasticsearch(),
-    Route::read(Method::Delete, "/_data_stream/{index}", WRITE, "Removes data streams", h!(indices::delete))
+    Route::change(Method::Delete, "/_data_stream/{index}", WRITE, "Removes data streams", h!(indices::delete))
         .elasticsearch(),
     get!("/_resolve/index/{index}", READ, "Resolves index expressions", indices::resolve),
 ];

@@ -5,8 +5,10 @@
 
 use super::search::target;
 use super::wire::{answer, blocking, expand, expression, forbid_alerts, shards, store};
+use crate::commit::Put;
 use crate::error::{ApiError, Result};
 use crate::http::{Ctx, Reply};
+use ::store::Noun;
 use axum::http::StatusCode;
 use bytes::Bytes;
 use index::search::MappedField;
@@ -18,6 +20,15 @@ use std::time::Duration;
 const REFRESH_MAX: Duration = Duration::from_secs(30);
 /// Bytes of the body of `PUT /{index}` that are kept.
 const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// Leaves an audit entry and a record of who made or removed an index last.
+async fn record(cx: &Ctx, name: &str, action: &'static str) -> Result<()> {
+    let body = [("index", name.into()), ("action", action.into()), ("at", cx.now.into())]
+        .into_iter()
+        .collect::<stdx::Object>();
+    let id = stdx::Id::from(format!("event-index:{name}"));
+    cx.put(Put { noun: Noun::Setting, id, expect: None, body: Some(body.into()), action }).await.map(|_| ())
+}
 
 /// `PUT /{index}`.
 pub(super) async fn create(cx: Ctx) -> Result<Reply> {
@@ -34,6 +45,9 @@ pub(super) async fn create(cx: Ctx) -> Result<Reply> {
     }
     if cx.body.len() > BODY_BYTES_MAX {
         return Err(ApiError::invalid(format!("settings and mappings of more than {BODY_BYTES_MAX} bytes")));
+    }
+    if !store(&cx).exists(&name) {
+        record(&cx, &name, "index.create").await?;
     }
     let (index, kept, made) = (store(&cx).clone(), Bytes::from(body.to_string()), name.clone());
     if !blocking(move || Ok(index.create_index(&made, kept)?)).await? {
@@ -54,13 +68,13 @@ pub(super) async fn delete(cx: Ctx) -> Result<Reply> {
         forbid_alerts(name, &cx.principal.user)?;
     }
     let index = store(&cx).clone();
-    blocking(move || {
-        if let Some(missing) = names.iter().find(|n| !index.exists(n)) {
-            return Err(index::Error::NoSuchIndex(missing.clone()).into());
-        }
-        names.iter().try_for_each(|n| index.drop_index(n)).map_err(ApiError::from)
-    })
-    .await?;
+    if let Some(missing) = names.iter().find(|n| !index.exists(n)) {
+        return Err(index::Error::NoSuchIndex(missing.clone()).into());
+    }
+    for name in &names {
+        record(&cx, name, "index.delete").await?;
+    }
+    blocking(move || names.iter().try_for_each(|n| index.drop_index(n)).map_err(ApiError::from)).await?;
     Ok(answer(&cx, json!({"acknowledged": true})))
 }
 
@@ -186,6 +200,9 @@ pub(super) async fn create_stream(cx: Ctx) -> Result<Reply> {
         return Err(ApiError::invalid(format!(
             "no matching index template found for data stream [{name}]; names like [logs-*-*] are data streams"
         )));
+    }
+    if !store(&cx).exists(&name) {
+        record(&cx, &name, "index.create").await?;
     }
     let (index, made) = (store(&cx).clone(), name.clone());
     if !blocking(move || Ok(index.create_index(&made, Bytes::new())?)).await? {
