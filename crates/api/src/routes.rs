@@ -5,6 +5,7 @@
 
 pub mod apikey;
 pub mod approval;
+pub mod audit;
 pub mod case;
 pub mod catalogue;
 pub mod comment;
@@ -28,6 +29,7 @@ use crate::table::Route;
 const KIBANA: &[&[Route]] = &[
     apikey::ROUTES,
     approval::ROUTES,
+    audit::ROUTES,
     case::ROUTES,
     catalogue::ROUTES,
     comment::ROUTES,
