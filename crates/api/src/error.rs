@@ -102,7 +102,7 @@ pub struct ApiError {
     /// What the client is told.
     pub message: String,
     /// Machine-readable members; `None` leaves them out.
-    pub attributes: Option<Value>,
+    pub attributes: Option<Box<Value>>,
     /// Elasticsearch's `error.type`, where the code's default is not precise enough.
     pub kind: Option<&'static str>,
     /// `Retry-After` in seconds.
@@ -137,7 +137,7 @@ impl ApiError {
     /// With machine-readable members.
     #[must_use]
     pub fn attributes(mut self, attributes: Value) -> Self {
-        self.attributes = Some(attributes);
+        self.attributes = Some(Box::new(attributes));
         self
     }
     /// With Elasticsearch's error type.
@@ -167,7 +167,7 @@ impl ApiError {
             Shape::Platform | Shape::Detection => {
                 let mut body = json!({"statusCode": status, "error": self.code.reason(), "message": self.message});
                 if let (Some(attributes), Some(body)) = (&self.attributes, body.as_object_mut()) {
-                    body.insert("attributes".into(), attributes.clone());
+                    body.insert("attributes".into(), (**attributes).clone());
                 }
                 body
             }

@@ -86,7 +86,7 @@ fn decoded(cx: &Ctx, body: &Value, origin: Origin) -> Result<(Arc<Rule>, Value)>
         if compiled.is_none() || found.iter().any(Diagnostic::is_error) {
             let query = rule.query.as_deref().unwrap_or_default();
             let mut error = findings(&found);
-            error.attributes = Some(json!({"diagnostics": diagnostics::wire(query, &found)}));
+            error = error.attributes(json!({"diagnostics": diagnostics::wire(query, &found)}));
             return Err(error);
         }
     }
