@@ -68,9 +68,8 @@ CREATE TABLE cases (
   reporter TEXT NOT NULL, created INTEGER NOT NULL, updated INTEGER, closed INTEGER, assigned INTEGER NOT NULL,
   body TEXT NOT NULL, PRIMARY KEY (space, id)) WITHOUT ROWID;
 CREATE UNIQUE INDEX case_number ON cases (space, number);
-CREATE INDEX case_created ON cases (space, created, status, severity, owner);
-CREATE INDEX case_updated ON cases (space, updated, status, severity, owner);
-CREATE INDEX case_status ON cases (space, status, created, severity, owner);
+-- Everything that lists filter and sort by, so that no list reads bodies it does not show.
+CREATE INDEX case_list ON cases (space, created, id, status, severity, owner, updated, closed, assigned, reporter, category, number);
 CREATE TABLE case_tag (space TEXT NOT NULL, tag TEXT NOT NULL, "case" TEXT NOT NULL, PRIMARY KEY (space, tag, "case")) WITHOUT ROWID;
 CREATE INDEX case_tag_of ON case_tag ("case");
 CREATE TABLE case_assignee (space TEXT NOT NULL, uid TEXT NOT NULL, "case" TEXT NOT NULL, PRIMARY KEY (space, uid, "case")) WITHOUT ROWID;
