@@ -51,13 +51,25 @@ pub struct OwnResponse {
 /// The service.
 pub type OwnRouter = Arc<dyn Fn(OwnRequest) -> BoxFuture<'static, OwnResponse> + Send + Sync>;
 
-/// What a call of a named step means as a request of our own API: method, path, body.
+/// A call of a named step as a request of our own API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Which API.
+    pub api: OwnApi,
+    /// Upper-case method.
+    pub method: Arc<str>,
+    /// Path with query.
+    pub path: String,
+    /// Headers that the step gives.
+    pub headers: Vec<(String, String)>,
+    /// Body.
+    pub body: Option<String>,
+}
+
+/// What a call of a named step means as a request of our own API.
 ///
 /// - errors: a parameter is missing or of the wrong kind; the message names it.
-pub fn route(
-    operation: &str,
-    params: &Value,
-) -> Result<(OwnApi, Arc<str>, String, Vec<(String, String)>, Option<String>), String> {
+pub fn route(operation: &str, params: &Value) -> Result<Route, String> {
     let params = params.get("request").filter(|r| r.as_object().is_some()).unwrap_or(params);
     let text = |key: &str| params.get(key).and_then(Value::as_str);
     let headers = params
@@ -78,7 +90,7 @@ pub fn route(
             let path = text("path").ok_or("parameter `path` is required")?;
             let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
             let api = if operation == "kibana.request" { OwnApi::Kibana } else { OwnApi::Elasticsearch };
-            Ok((api, method.into(), with_query(path, params.get("query")), headers, body))
+            Ok(Route { api, method: method.into(), path: with_query(path, params.get("query")), headers, body })
         }
         "elasticsearch.search" => {
             let mut body = params.get("body").cloned().unwrap_or_default();
@@ -94,13 +106,14 @@ pub fn route(
                 None => String::new(),
             };
             let path = if index.is_empty() { "/_search".to_owned() } else { format!("/{}/_search", encode(&index)) };
-            Ok((OwnApi::Elasticsearch, "POST".into(), path, headers, Some(stdx::json::text(&body))))
+            let body = Some(stdx::json::text(&body));
+            Ok(Route { api: OwnApi::Elasticsearch, method: "POST".into(), path, headers, body })
         }
         "cases.getCase" => {
             let id = text("case_id").ok_or("parameter `case_id` is required")?;
             let comments = params.get("include_comments").and_then(Value::as_bool).unwrap_or(false);
             let path = format!("/api/cases/{}?includeComments={comments}", encode(id));
-            Ok((OwnApi::Kibana, "GET".into(), path, headers, None))
+            Ok(Route { api: OwnApi::Kibana, method: "GET".into(), path, headers, body: None })
         }
         other => Err(format!("No connector definition found for {other}")),
     }
@@ -147,21 +160,16 @@ mod tests {
 
     #[test]
     fn search_takes_the_flat_form_and_body() {
-        let (api, method, path, _, body) = route(
-            "elasticsearch.search",
-            &params(r#"{"index":"logs-*","query":{"match_all":{}},"size":1,"body":{"sort":["a"]}}"#),
-        )
-        .unwrap();
-        assert_eq!((api, &*method, path.as_str()), (OwnApi::Elasticsearch, "POST", "/logs-*/_search"));
-        assert_eq!(body.unwrap(), r#"{"sort":["a"],"query":{"match_all":{}},"size":1}"#);
+        let given = params(r#"{"index":"logs-*","query":{"match_all":{}},"size":1,"body":{"sort":["a"]}}"#);
+        let r = route("elasticsearch.search", &given).unwrap();
+        assert_eq!((r.api, &*r.method, r.path.as_str()), (OwnApi::Elasticsearch, "POST", "/logs-*/_search"));
+        assert_eq!(r.body.unwrap(), r#"{"sort":["a"],"query":{"match_all":{}},"size":1}"#);
     }
 
     #[test]
     fn request_keeps_query_and_checks_the_method() {
-        let (_, _, path, _, _) =
-            route("kibana.request", &params(r#"{"path":"api/cases/_find","query":{"tags":["a","b c"],"x":null}}"#))
-                .unwrap();
-        assert_eq!(path, "/api/cases/_find?tags=a&tags=b%20c");
+        let given = params(r#"{"path":"api/cases/_find","query":{"tags":["a","b c"],"x":null}}"#);
+        assert_eq!(route("kibana.request", &given).unwrap().path, "/api/cases/_find?tags=a&tags=b%20c");
         assert!(route("kibana.request", &params(r#"{"method":"FLY","path":"/"}"#)).unwrap_err().contains("FLY"));
     }
 }

@@ -156,7 +156,7 @@ fn params(call: &Call) -> Result<&Value, Outcome> {
 /// A call of our own API in process, under the run's principal.
 async fn own_api(sending: &Sending) -> Result<Outcome, Outcome> {
     let call = &sending.call;
-    let (api, method, path, headers, body) =
+    let own::Route { api, method, path, headers, body } =
         own::route(&call.operation, params(call)?).map_err(|message| Outcome::NotSent(Fault::new("Error", message)))?;
     let router = sending.shared.own.get().ok_or_else(|| {
         Outcome::NotSent(Fault::new("Unavailable", "our own API is not up yet").retry(Retry::Backoff))

@@ -50,7 +50,7 @@ impl Timers {
             if *due > now {
                 return None;
             }
-            let Some(Reverse((due, execution, id))) = self.heap.pop() else { return None };
+            let Reverse((due, execution, id)) = self.heap.pop()?;
             if self.set.get(&execution).and_then(|m| m.get(&id)) == Some(&due) {
                 self.clear(&execution, &id);
                 return Some((execution, id));

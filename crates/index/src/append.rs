@@ -42,6 +42,7 @@ pub(crate) enum Task {
 }
 
 /// An operation whose document was parsed by the caller's thread.
+#[allow(clippy::large_enum_variant, reason = "refused operations are rare; a box for each accepted one is not")]
 pub(crate) enum Prepared {
     /// Refused before it came here.
     Bad(ItemError),

@@ -376,7 +376,7 @@ fn child_that_is_killed() {
     for i in 0..100_000 {
         let ops = (0..5).map(|k| {
             let n = first + i * 5 + k;
-            let (name, day) = if n % 3 == 0 { ("plain", 1) } else { (STREAM, 1 + n % 20) };
+            let (name, day) = if n.is_multiple_of(3) { ("plain", 1) } else { (STREAM, 1 + n % 20) };
             create(name, &format!(r#"{{"@timestamp":"2026-11-{day:02}T00:00:00Z","n":{n}}}"#)).with_id(format!("id{n}"))
         });
         write(&index, ops.collect());
@@ -384,7 +384,7 @@ fn child_that_is_killed() {
         let n = first + i * 5;
         if i % 2 == 0 {
             let kind = OpKind::Index(format!(r#"{{"@timestamp":"2026-11-01T00:00:00Z","n":{n},"again":true}}"#).into());
-            let name = if n % 3 == 0 { "plain" } else { STREAM };
+            let name = if n.is_multiple_of(3) { "plain" } else { STREAM };
             write(&index, vec![Op { index: name.into(), id: Some(format!("id{n}").into()), kind, if_seq_no: None }]);
         }
         println!("\nack {}", n + 5);

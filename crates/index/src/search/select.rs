@@ -66,10 +66,11 @@ fn keep(value: &Value, path: &mut String, includes: &[String], excludes: &[Strin
                 }
                 path.push_str(k);
                 let now_inside = inside || hit(includes, path);
-                if !hit(excludes, path) && (now_inside || leads(includes, path)) {
-                    if let Some(v) = keep(v, path, includes, excludes, now_inside) {
-                        out.insert(k.clone(), v);
-                    }
+                if !hit(excludes, path)
+                    && (now_inside || leads(includes, path))
+                    && let Some(v) = keep(v, path, includes, excludes, now_inside)
+                {
+                    out.insert(k.clone(), v);
                 }
                 path.truncate(before);
             }
