@@ -16,16 +16,44 @@ struct Line {
 }
 
 const MAIN_JOB: &[Line] = &[
-    Line { name: "demo on a bare clone prints a case id", command: "make demo DEMO_ARGS='--yes --exit --listen 127.0.0.1:0 --es-listen 127.0.0.1:0'", figure: &["case "] },
-    Line { name: "unit and integration tests, bad input and S10 by name", command: "make unit", figure: &["test result:"] },
+    Line {
+        name: "demo on a bare clone prints a case id",
+        command: "make demo DEMO_ARGS='--yes --exit --listen 127.0.0.1:0 --es-listen 127.0.0.1:0'",
+        figure: &["case "],
+    },
+    Line {
+        name: "unit and integration tests, bad input and S10 by name",
+        command: "make unit",
+        figure: &["test result:"],
+    },
     Line { name: "official clients and curl", command: "make clients", figure: &["passed"] },
     Line { name: "browser tests, axe", command: "make browser", figure: &["passed"] },
     Line { name: "liquid", command: "cargo xtask conformance liquid ../shared/corpus/liquid", figure: &["passed,"] },
-    Line { name: "kql", command: "cargo xtask conformance kql ../shared/corpus", figure: &["parse", "match", "passed,"] },
-    Line { name: "workflows-load", command: "cargo xtask conformance workflows-load ../shared/corpus/workflows", figure: &["passed,"] },
-    Line { name: "detect over the real events", command: "cargo xtask real-events ../shared/corpus", figure: &["read", "fired"] },
-    Line { name: "crash loop in sim over every golden run", command: "cargo xtask simulate", figure: &["points", "INV-"] },
-    Line { name: "200 kills", command: "cargo xtask crash --kills 200 --seed 1", figure: &["accepted", "asked", "lost", "doubled", "audit verify", "  "] },
+    Line {
+        name: "kql",
+        command: "cargo xtask conformance kql ../shared/corpus",
+        figure: &["parse", "match", "passed,"],
+    },
+    Line {
+        name: "workflows-load",
+        command: "cargo xtask conformance workflows-load ../shared/corpus/workflows",
+        figure: &["passed,"],
+    },
+    Line {
+        name: "detect over the real events",
+        command: "cargo xtask real-events ../shared/corpus",
+        figure: &["read", "fired"],
+    },
+    Line {
+        name: "crash loop in sim over every golden run",
+        command: "cargo xtask simulate",
+        figure: &["points", "INV-"],
+    },
+    Line {
+        name: "200 kills",
+        command: "cargo xtask crash --kills 200 --seed 1",
+        figure: &["accepted", "asked", "lost", "doubled", "audit verify", "  "],
+    },
     Line { name: "planted bugs", command: "cargo xtask crash --planted", figure: &["planted"] },
     Line { name: "bench start", command: "cargo xtask bench start", figure: &["start:"] },
     Line { name: "bench workflow", command: "cargo xtask bench workflow", figure: &["workflow:"] },
@@ -58,7 +86,12 @@ pub fn run(name: &str, only: Option<&str>) -> anyhow::Result<bool> {
     println!("\n| line | command | holds | figure | s |\n|---|---|---|---|---|");
     for (line, good, figure, seconds) in &rows {
         let figure = stdx::bounded::truncate(figure.trim(), 300).replace('|', "/");
-        println!("| {} | `{}` | {} | {figure} | {seconds} |", line.name, line.command, if *good { "yes" } else { "NO" });
+        println!(
+            "| {} | `{}` | {} | {figure} | {seconds} |",
+            line.name,
+            line.command,
+            if *good { "yes" } else { "NO" }
+        );
     }
     Ok(!rows.is_empty() && rows.iter().all(|r| r.1))
 }

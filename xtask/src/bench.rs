@@ -98,7 +98,9 @@ async fn start() -> anyhow::Result<bool> {
     server.stop()?;
     let ms = median(times);
     let bytes = std::fs::metadata(&binary)?.len() as f64 / 1e6;
-    println!("start: authenticated GET / after {ms:.0} ms (median of 5, second start and later), VmRSS after 20 s {rss:.1} MiB, binary {bytes:.1} MB");
+    println!(
+        "start: authenticated GET / after {ms:.0} ms (median of 5, second start and later), VmRSS after 20 s {rss:.1} MiB, binary {bytes:.1} MB"
+    );
     let good = ms <= 300.0 && rss <= 60.0;
     println!("start: {}", if good { "holds (≤ 300 ms, ≤ 60 MiB)" } else { "DOES NOT HOLD (≤ 300 ms, ≤ 60 MiB)" });
     Ok(good)
@@ -109,8 +111,11 @@ fn harness() -> anyhow::Result<PathBuf> {
     let target = target_dir()?.join("harness");
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bench/harness/Cargo.toml");
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-    let status =
-        Command::new(cargo).args(["build", "--release", "--quiet", "--manifest-path"]).arg(manifest).env("CARGO_TARGET_DIR", &target).status()?;
+    let status = Command::new(cargo)
+        .args(["build", "--release", "--quiet", "--manifest-path"])
+        .arg(manifest)
+        .env("CARGO_TARGET_DIR", &target)
+        .status()?;
     if !status.success() {
         bail!("the harness does not build");
     }
@@ -128,7 +133,21 @@ impl Drop for Ended {
 /// One run of the load generator: its rows.
 fn load(harness: &Path, label: &str, args: &[String], stub_port: u16) -> anyhow::Result<Vec<Value>> {
     let out = Command::new(harness.join("peerbench"))
-        .args(["--label", label, "--runs", "1", "--warm", "300", "--c", "32", "--n32", "1500", "--pause", "200", "--stub-port"])
+        .args([
+            "--label",
+            label,
+            "--runs",
+            "1",
+            "--warm",
+            "300",
+            "--c",
+            "32",
+            "--n32",
+            "1500",
+            "--pause",
+            "200",
+            "--stub-port",
+        ])
         .arg(stub_port.to_string())
         .args(args)
         .stderr(Stdio::inherit())
@@ -156,7 +175,10 @@ async fn workflow(args: &Args) -> anyhow::Result<bool> {
     if made["valid"] != json!(true) {
         bail!("the workflow is not valid: {made}");
     }
-    let key = server.es("POST", "/_security/api_key", Some(("application/json", json!({"name": "bench"}).to_string()))).await?.1;
+    let key = server
+        .es("POST", "/_security/api_key", Some(("application/json", json!({"name": "bench"}).to_string())))
+        .await?
+        .1;
     let key = key["encoded"].as_str().context("no key")?.to_owned();
     let journal = dir.path().join("floor.log");
     let floor = Command::new(harness.join("floor"))
@@ -181,13 +203,25 @@ async fn workflow(args: &Args) -> anyhow::Result<bool> {
         "--pid".into(),
         server.child.id().to_string(),
     ];
-    let theirs =
-        ["--host".to_owned(), format!("127.0.0.1:{floor_port}"), "--path".into(), "/webhook/alert".into(), "--pid".into(), floor.0.id().to_string()];
+    let theirs = [
+        "--host".to_owned(),
+        format!("127.0.0.1:{floor_port}"),
+        "--path".into(),
+        "/webhook/alert".into(),
+        "--pid".into(),
+        floor.0.id().to_string(),
+    ];
     let (mut own, mut base) = (Vec::new(), Vec::new());
     for round in 0..args.runs {
         base.extend(load(&harness, "floor-journal", &theirs, stub)?);
         own.extend(load(&harness, "watchfire", &ours, stub)?);
-        println!("workflow: round {} of {}: {:.0}/s, floor {:.0}/s", round + 1, args.runs, own[own.len() - 1]["wps"].as_f64().unwrap_or(0.0), base[base.len() - 1]["wps"].as_f64().unwrap_or(0.0));
+        println!(
+            "workflow: round {} of {}: {:.0}/s, floor {:.0}/s",
+            round + 1,
+            args.runs,
+            own[own.len() - 1]["wps"].as_f64().unwrap_or(0.0),
+            base[base.len() - 1]["wps"].as_f64().unwrap_or(0.0)
+        );
     }
     let column = |rows: &[Value], key: &str| median(rows.iter().filter_map(|r| r[key].as_f64()).collect());
     let (wps, floor_wps) = (column(&own, "wps"), column(&base, "wps"));
@@ -202,7 +236,14 @@ async fn workflow(args: &Args) -> anyhow::Result<bool> {
     println!("workflow: PRAGMA synchronous = {synchronous}; this disk does {syncs:.0} fdatasync/s");
     server.stop()?;
     let good = wps / floor_wps >= 0.25 && p99 <= 60.0 && failed == 0;
-    println!("workflow: {}", if good { "holds (≥ 0.25 of the floor, p99 ≤ 60 ms)" } else { "DOES NOT HOLD (≥ 0.25 of the floor, p99 ≤ 60 ms)" });
+    println!(
+        "workflow: {}",
+        if good {
+            "holds (≥ 0.25 of the floor, p99 ≤ 60 ms)"
+        } else {
+            "DOES NOT HOLD (≥ 0.25 of the floor, p99 ≤ 60 ms)"
+        }
+    );
     Ok(good)
 }
 
@@ -250,7 +291,9 @@ fn rules(args: &Args) -> anyhow::Result<(String, Vec<Value>)> {
         let all = text.lines().filter_map(|l| serde_json::from_str::<Value>(l).ok());
         let single = |r: &Value| match r["type"].as_str() {
             Some("query") => true,
-            Some("eql") => !r["query"].as_str().is_some_and(|q| q.trim_start().starts_with("sequence") || q.trim_start().starts_with("sample")),
+            Some("eql") => !r["query"]
+                .as_str()
+                .is_some_and(|q| q.trim_start().starts_with("sequence") || q.trim_start().starts_with("sample")),
             _ => false,
         };
         return Ok(("single-event rules of the corpus".into(), all.filter(single).collect()));
@@ -275,20 +318,30 @@ fn detect(args: &Args) -> anyhow::Result<bool> {
         return Ok(true);
     }
     let before = children_cpu();
-    let out = Command::new(&binary).args(["detect", "--json", "--rules"]).arg(&rules).arg("--events").arg(&mordor).output()?;
+    let out = Command::new(&binary)
+        .args(["detect", "--json", "--rules"])
+        .arg(&rules)
+        .arg("--events")
+        .arg(&mordor)
+        .output()?;
     let cpu = children_cpu() - before;
     let text = String::from_utf8_lossy(&out.stdout);
     let report: Value = serde_json::from_str(&text).unwrap_or_default();
     let read = report["read"].as_u64().or_else(|| report["events"]["read"].as_u64()).unwrap_or(0);
-    println!("detect: {read} events, {:.0} events per CPU-second of the whole command (reading, decoding and loading rules included)", read as f64 / cpu);
+    println!(
+        "detect: {read} events, {:.0} events per CPU-second of the whole command (reading, decoding and loading rules included)",
+        read as f64 / cpu
+    );
     Ok(read > 0)
 }
 
 /// CPU seconds of ended children.
 fn children_cpu() -> f64 {
     let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<f64> =
-        text.rsplit_once(')').map(|(_, r)| r.split_whitespace().map(|f| f.parse().unwrap_or(0.0)).collect()).unwrap_or_default();
+    let fields: Vec<f64> = text
+        .rsplit_once(')')
+        .map(|(_, r)| r.split_whitespace().map(|f| f.parse().unwrap_or(0.0)).collect())
+        .unwrap_or_default();
     if fields.len() > 14 { (fields[13] + fields[14]) / 100.0 } else { 0.0 }
 }
 
@@ -331,7 +384,8 @@ async fn bulk(server: &Server, index: &str, lines: &[String]) -> anyhow::Result<
         body.push_str(&format!("{{\"create\":{{\"_index\":\"{index}\"}}}}\n{line}\n"));
     }
     for _ in 0..200 {
-        let (status, answer) = server.es("POST", "/_bulk?filter_path=errors", Some(("application/x-ndjson", body.clone()))).await?;
+        let (status, answer) =
+            server.es("POST", "/_bulk?filter_path=errors", Some(("application/x-ndjson", body.clone()))).await?;
         match status {
             200 if answer["errors"] == json!(false) => return Ok(()),
             429 => tokio::time::sleep(Duration::from_millis(100)).await,
@@ -372,7 +426,11 @@ async fn latency(args: &Args) -> anyhow::Result<bool> {
                      "params": {"subAction": "run", "subActionParams": {"workflowId": "latency", "summaryMode": false}}}]});
     server.good("POST", "/api/detection_engine/rules", Some(marker)).await?;
     let (name, lines) = lines(args, PER_SECOND * usize::try_from(args.seconds)?)?;
-    println!("latency: {taken} of {wanted} {which} loaded; {} events of {name} at {PER_SECOND}/s for {} s", lines.len(), args.seconds);
+    println!(
+        "latency: {taken} of {wanted} {which} loaded; {} events of {name} at {PER_SECOND}/s for {} s",
+        lines.len(),
+        args.seconds
+    );
     let server_ref = &server;
     let begun = Instant::now();
     let feed = async {
@@ -416,12 +474,22 @@ async fn latency(args: &Args) -> anyhow::Result<bool> {
     let (late, marked) = tokio::join!(feed, mark);
     let (late, (sent, mut seen)) = (late?, marked?);
     let cpu = server.cpu_s()?;
-    println!("latency: {sent} markers sent, {} seen; feed late {late} times; {cpu:.1} CPU-s of the server in {} s", seen.len(), args.seconds);
+    println!(
+        "latency: {sent} markers sent, {} seen; feed late {late} times; {cpu:.1} CPU-s of the server in {} s",
+        seen.len(),
+        args.seconds
+    );
     let (p50, p99) = (percentile(&mut seen, 50.0), percentile(&mut seen, 99.0));
-    println!("latency: bulk request sent to alert visible: p50 {p50:.1} ms, p99 {p99:.1} ms, max {:.1} ms", seen.last().copied().unwrap_or(f64::NAN));
+    println!(
+        "latency: bulk request sent to alert visible: p50 {p50:.1} ms, p99 {p99:.1} ms, max {:.1} ms",
+        seen.last().copied().unwrap_or(f64::NAN)
+    );
     server.stop()?;
     let good = p99 <= 100.0 && seen.len() as u32 == sent;
-    println!("latency: {}", if good { "holds (p99 ≤ 100 ms)" } else { "DOES NOT HOLD (p99 ≤ 100 ms, every marker seen)" });
+    println!(
+        "latency: {}",
+        if good { "holds (p99 ≤ 100 ms)" } else { "DOES NOT HOLD (p99 ≤ 100 ms, every marker seen)" }
+    );
     Ok(good)
 }
 

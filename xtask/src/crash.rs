@@ -207,7 +207,8 @@ async fn person(server: &Server, doubles: &Doubles, figures: &mut Figures) -> an
         let whole = server.good("GET", &format!("/api/watchfire/approvals/{id}"), None).await?;
         if whole["kind"] == "settlement" {
             let command = command_of(&whole);
-            let ran = doubles.lines()?.iter().filter(|l| l["at"] == "command" && l["command"] == json!(command)).count();
+            let ran =
+                doubles.lines()?.iter().filter(|l| l["at"] == "command" && l["command"] == json!(command)).count();
             let verdict = if ran > 0 { "happened" } else { "again" };
             let body = json!({"verdict": verdict, "comment": format!("ledger: {ran}")});
             let (status, _) = server.call("POST", &format!("/api/watchfire/approvals/{id}/settle"), Some(body)).await?;
@@ -230,7 +231,8 @@ async fn person(server: &Server, doubles: &Doubles, figures: &mut Figures) -> an
 /// The command of a row's first action.
 fn command_of(row: &Value) -> String {
     let request = &row["actions"][0]["request"];
-    let parsed = request.as_str().and_then(|s| serde_json::from_str::<Value>(s).ok()).unwrap_or_else(|| request.clone());
+    let parsed =
+        request.as_str().and_then(|s| serde_json::from_str::<Value>(s).ok()).unwrap_or_else(|| request.clone());
     match parsed["command"].as_str().or_else(|| parsed["with"]["command"].as_str()) {
         Some(command) => command.to_owned(),
         None => request.as_str().unwrap_or_default().to_owned(),
@@ -240,7 +242,9 @@ fn command_of(row: &Value) -> String {
 /// How far the marker had come, by what the ledger saw when the server was killed.
 fn phase(doubles: &Doubles, host: &str) -> anyhow::Result<String> {
     let lines = doubles.lines()?;
-    let saw = |at: &str, key: &str, with: &str| lines.iter().any(|l| l["at"] == at && l[key].as_str().is_some_and(|t| t.ends_with(with)));
+    let saw = |at: &str, key: &str, with: &str| {
+        lines.iter().any(|l| l["at"] == at && l[key].as_str().is_some_and(|t| t.ends_with(with)))
+    };
     Ok(if saw("command.done", "command", host) {
         "5 after the command"
     } else if saw("command", "command", host) {
@@ -307,9 +311,14 @@ async fn check(server: &Server, doubles: &Doubles, figures: &Figures) -> anyhow:
     let mut chats: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for line in &lines {
         match line["at"].as_str() {
-            Some("command") => *commands.entry(line["command"].as_str().unwrap_or_default().to_owned()).or_default() += 1,
+            Some("command") => {
+                *commands.entry(line["command"].as_str().unwrap_or_default().to_owned()).or_default() += 1
+            }
             Some("chat") => {
-                chats.entry(line["text"].as_str().unwrap_or_default().to_owned()).or_default().insert(line["key"].to_string());
+                chats
+                    .entry(line["text"].as_str().unwrap_or_default().to_owned())
+                    .or_default()
+                    .insert(line["key"].to_string());
             }
             _ => {}
         }
@@ -336,7 +345,9 @@ async fn check(server: &Server, doubles: &Doubles, figures: &Figures) -> anyhow:
             let id = case["id"].as_str().unwrap_or_default();
             let whole = server.good("GET", &format!("/api/cases/{id}?includeComments=true"), None).await?;
             let comments = whole["comments"].as_array().cloned().unwrap_or_default();
-            let user = |start: &str| comments.iter().filter(|c| c["comment"].as_str().is_some_and(|t| t.starts_with(start))).count();
+            let user = |start: &str| {
+                comments.iter().filter(|c| c["comment"].as_str().is_some_and(|t| t.starts_with(start))).count()
+            };
             need("summary comments", user("summary:"), 1);
             need("output comments", user("output:"), 1);
             need("alert attachments", comments.iter().filter(|c| c["type"] == "alert").count(), 1);
@@ -359,7 +370,11 @@ async fn check(server: &Server, doubles: &Doubles, figures: &Figures) -> anyhow:
     println!("accepted events           {}", figures.acknowledged.len());
     println!("runs by end               {ended:?}");
     println!("approvals given           {}", figures.approvals);
-    println!("asked a person (settled)  {} happened, {} again", figures.settled_happened, figures.settled_again.values().sum::<u32>());
+    println!(
+        "asked a person (settled)  {} happened, {} again",
+        figures.settled_happened,
+        figures.settled_again.values().sum::<u32>()
+    );
     println!("restart until answering   median {} ms", restarts.get(restarts.len() / 2).copied().unwrap_or_default());
     println!("lost                      {lost}");
     println!("doubled                   {doubled}");

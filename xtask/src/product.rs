@@ -77,7 +77,13 @@ impl Server {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(serve.log)?;
         let begun = Instant::now();
         let child = Command::new(serve.binary)
-            .args(["serve", "--listen", &format!("127.0.0.1:{}", serve.ports.0), "--es-listen", &format!("127.0.0.1:{}", serve.ports.1)])
+            .args([
+                "serve",
+                "--listen",
+                &format!("127.0.0.1:{}", serve.ports.0),
+                "--es-listen",
+                &format!("127.0.0.1:{}", serve.ports.1),
+            ])
             .arg("--data")
             .arg(serve.data)
             .env("ELASTIC_PASSWORD", PASSWORD)
@@ -171,15 +177,21 @@ impl Server {
     }
 
     async fn send(&self, method: &str, url: &str, body: Option<(&str, String)>) -> anyhow::Result<(u16, Value)> {
-        let mut request =
-            self.http.request(method.parse()?, url).header("authorization", &self.authorization).header("kbn-xsrf", "xtask");
+        let mut request = self
+            .http
+            .request(method.parse()?, url)
+            .header("authorization", &self.authorization)
+            .header("kbn-xsrf", "xtask");
         if let Some((kind, text)) = body {
             request = request.header("content-type", kind).body(text);
         }
         let response = request.send().await?;
         let status = response.status().as_u16();
         let text = response.text().await?;
-        Ok((status, if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) }))
+        Ok((
+            status,
+            if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) },
+        ))
     }
 }
 
@@ -234,7 +246,13 @@ impl Doubles {
     pub async fn control(&self, wanted: Value) -> anyhow::Result<()> {
         let url = format!("http://{}/control", self.get("http"));
         let client = reqwest::Client::builder().no_proxy().build()?;
-        client.post(url).header("content-type", "application/json").body(wanted.to_string()).send().await?.error_for_status()?;
+        client
+            .post(url)
+            .header("content-type", "application/json")
+            .body(wanted.to_string())
+            .send()
+            .await?
+            .error_for_status()?;
         Ok(())
     }
 
@@ -243,7 +261,12 @@ impl Doubles {
         let (host, port) = self.get("ssh").rsplit_once(':').context("no port")?;
         let http = self.get("http");
         for (id, kind, config, secrets) in [
-            ("soc-chat", ".slack_api", json!({"apiUrl": format!("http://{http}/api")}), json!({"token": "xoxb-campaign-token"})),
+            (
+                "soc-chat",
+                ".slack_api",
+                json!({"apiUrl": format!("http://{http}/api")}),
+                json!({"token": "xoxb-campaign-token"}),
+            ),
             (
                 "response-host",
                 ".ssh",

@@ -211,7 +211,7 @@ pub(crate) fn telling_execution(cx: &Ctx, alert: &Id) -> Result<(Json, usize)> {
 fn audits(cx: &Ctx, row: &AlertRow) -> Result<Vec<store::AuditRow>> {
     let filter =
         AuditFilter { of: Some(("alert".into(), row.id.clone())), limit: HISTORY_MAX, ..AuditFilter::default() };
-    Ok(cx.read(|r| r.audit_list(&filter))?)
+    cx.read(|r| r.audit_list(&filter))
 }
 
 /// True when the last decision on an alert was a run's.
@@ -380,7 +380,7 @@ fn questions(cx: &Ctx, execution: &Id) -> Result<Vec<triage::QuestionRow>> {
         limit: 100,
         ..QuestionFilter::default()
     };
-    Ok(cx.read(|r| r.question_list(&filter))?)
+    cx.read(|r| r.question_list(&filter))
 }
 
 /// The open row of a run in the inbox.

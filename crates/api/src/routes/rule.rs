@@ -469,7 +469,7 @@ fn edited(body: &Value, request: &Json) -> Result<Value> {
 }
 
 /// The bytes of the part `file` of a multipart body, or the body itself.
-fn file<'a>(cx: &'a Ctx) -> Result<&'a [u8]> {
+fn file(cx: &Ctx) -> Result<&[u8]> {
     let kind = cx.header("content-type").unwrap_or_default();
     let Some(boundary) =
         kind.split("boundary=").nth(1).map(|b| b.trim_matches('"').split(';').next().unwrap_or_default())

@@ -182,10 +182,10 @@ fn read_file(
             Err(why) => t.fail(index, n, why),
         }
         drop(t);
-        if batch.records.len() >= BATCH_RECORDS || batch.bytes >= BATCH_BYTES {
-            if send.blocking_send(std::mem::replace(&mut batch, empty())).is_err() {
-                return false;
-            }
+        let full = batch.records.len() >= BATCH_RECORDS || batch.bytes >= BATCH_BYTES;
+        if full && send.blocking_send(std::mem::replace(&mut batch, empty())).is_err() {
+            return false;
+        }
         }
     }
     batch.records.is_empty() || send.blocking_send(batch).is_ok()
