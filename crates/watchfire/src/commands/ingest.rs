@@ -186,7 +186,6 @@ fn read_file(
         if full && send.blocking_send(std::mem::replace(&mut batch, empty())).is_err() {
             return false;
         }
-        }
     }
     batch.records.is_empty() || send.blocking_send(batch).is_ok()
 }
