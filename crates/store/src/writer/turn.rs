@@ -161,8 +161,14 @@ impl Writer {
     fn check_late(&self, b: &Batch, turn: &Turn) -> Result<(), Error> {
         let refuse = |found: &str| Err(Error::Guard { guard: "ended", found: found.into() });
         for fact in &turn.facts {
-            let (FactKind::Answered { key, .. } | FactKind::Settled { key, .. }) = &fact.what else {
-                return refuse("the run has ended");
+            let key = match &fact.what {
+                FactKind::Answered { key, .. } | FactKind::Settled { key, .. } => key,
+                // What a cancelled run's attempt did is asked after its end: the row lives on (§2.3).
+                FactKind::Waiting { wait, .. } => match &**wait {
+                    workflow::Wait::Settlement(key) => key,
+                    _ => return refuse("the run has ended"),
+                },
+                _ => return refuse("the run has ended"),
             };
             if self.outbox_class(b, key)?.is_some_and(|c| c != Class::Destructive) {
                 return refuse("the run has ended, and this effect is not destructive");
