@@ -201,6 +201,8 @@ impl Core {
             self.enqueue(&execution, None, None, Command::Continue);
             self.step(&execution, now);
         }
+        // What the outbox holds is sent even where the `Continue` of its run adds no facts.
+        self.pump_lanes(now);
         self.refill_timers(now)?;
         Ok(std::mem::take(&mut self.out))
     }
@@ -226,6 +228,11 @@ impl Core {
     /// Number of runs in memory and of calls waiting in lanes, for metrics.
     pub fn load_figures(&self) -> (usize, usize) {
         (self.runs.len(), self.lanes.waiting())
+    }
+
+    /// The committed state of a run in memory: what simulation compares with the fold of the journal.
+    pub fn state(&self, execution: &ExecutionId) -> Option<&State> {
+        self.runs.get(execution).map(|run| &run.state)
     }
 
     fn start(&mut self, start: Box<Start>, reply: u64, now: Time) {
@@ -257,7 +264,10 @@ impl Core {
             return;
         }
         match self.load(execution, now) {
-            Ok(true) => self.read_mail(execution, now),
+            Ok(true) => {
+                self.read_mail(execution, now);
+                self.pump_lanes(now);
+            }
             Ok(false) => {}
             Err(error) => {
                 tracing::error!(%execution, %error, "a run could not be loaded; tried again");
@@ -485,6 +495,10 @@ impl Core {
         for other in &committed.woken {
             if *other != execution {
                 self.wake(other, now);
+            } else if let Err(error) = self.read_mail_rows(&execution) {
+                // A run that closes its own question sends itself the row's end.
+                tracing::error!(%execution, %error, "mail could not be read; tried again");
+                self.parked.push((now + COMMIT_RETRY, execution.clone()));
             }
         }
         self.step(&execution, now);
@@ -691,6 +705,7 @@ impl Core {
                 Ok(true) => {
                     self.enqueue(&execution, None, None, Command::Timer(id));
                     self.step(&execution, now);
+                    self.pump_lanes(now);
                 }
                 Ok(false) => {}
                 Err(error) => {
