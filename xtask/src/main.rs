@@ -8,6 +8,7 @@ mod bench;
 mod conformance;
 mod crash;
 mod product;
+mod simulate;
 mod tidy;
 
 use clap::{Parser, Subcommand};
@@ -34,6 +35,8 @@ enum Command {
     },
     /// Kill the server at random moments and count what was lost or doubled.
     Crash(crash::Args),
+    /// Crash the synchronous core before and after every commit and effect of every golden run.
+    Simulate,
     /// Measure.
     Bench(bench::Args),
     /// Run an issue's acceptance lines and print their table.
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::run(),
         Command::Conformance { suite, path } => conformance::run(&suite, &path),
         Command::Crash(args) => crash::run(&args),
+        Command::Simulate => simulate::run(),
         Command::Bench(args) => bench::run(&args),
         Command::Accept { name, only } => accept::run(&name, only.as_deref()),
     };
