@@ -122,6 +122,11 @@ impl World {
                 }
                 _ => (Verdict::Happened, Some(output_of(what.as_ref())?)),
             };
+            // Word of what it did comes when the answer would have come; what did not begin is sent again at once.
+            let first = (0..self.golden.lines.len()).find(|i| !self.used.contains(i));
+            if verdict != Verdict::Again && first < line {
+                continue;
+            }
             if self.decide(&row, verdict, "from the ledger", output)? {
                 self.lost.remove(&key);
                 if verdict != Verdict::Again {
