@@ -618,7 +618,8 @@ impl Core {
                         self.enqueue(execution, None, q.reply, q.command);
                     }
                 }
-                self.step(execution, now);
+                // Not at once: a guard that fails again and again must not spin this thread.
+                self.parked.push((now + COMMIT_RETRY, execution.clone()));
             }
             return;
         }
