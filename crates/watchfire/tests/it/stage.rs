@@ -1,0 +1,200 @@
+//! A server, the doubles, and what tests ask of them.
+
+use serde_json::{Value, json};
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Longest wait for anything.
+pub const WAIT_MAX: Duration = Duration::from_secs(60);
+const BIN: &str = env!("CARGO_BIN_EXE_watchfire");
+const PASSWORD: &str = "integration-password";
+
+/// A child process that ends with its owner.
+struct Ended(Child);
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// One server with doubles and connectors to them.
+pub struct Stage {
+    _server: Ended,
+    _doubles: Ended,
+    http: reqwest::Client,
+    url: String,
+    es_url: String,
+    doubles_url: String,
+    /// Folder with data, ledger and log.
+    pub dir: tempfile::TempDir,
+    /// Secrets of the connectors.
+    pub secrets: Vec<String>,
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}
+
+impl Stage {
+    /// Starts everything.
+    pub async fn open() -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let dir = tempfile::tempdir().unwrap();
+        let mut doubles = Command::new(BIN)
+            .args(["doubles", "--ledger"])
+            .arg(dir.path().join("ledger.jsonl"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(doubles.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let about: Value = serde_json::from_str(&line).unwrap();
+        let get = |k: &str| about[k].as_str().unwrap().to_owned();
+        let ports = (free_port(), free_port());
+        let log = std::fs::File::create(dir.path().join("server.log")).unwrap();
+        let server = Command::new(BIN)
+            .args(["serve", "--listen", &format!("127.0.0.1:{}", ports.0), "--es-listen", &format!("127.0.0.1:{}", ports.1), "--data"])
+            .arg(dir.path().join("data"))
+            .env("ELASTIC_PASSWORD", PASSWORD)
+            .env("WATCHFIRE_EGRESS_ALLOW", format!("{},{}", get("http"), get("ssh")))
+            .env("WATCHFIRE_LOG", "debug")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut stage = Self {
+            _server: Ended(server),
+            _doubles: Ended(doubles),
+            http: reqwest::Client::builder().no_proxy().timeout(WAIT_MAX).build().unwrap(),
+            url: format!("http://127.0.0.1:{}", ports.0),
+            es_url: format!("http://127.0.0.1:{}", ports.1),
+            doubles_url: format!("http://{}", get("http")),
+            dir,
+            secrets: Vec::new(),
+        };
+        let begun = Instant::now();
+        while stage.send("GET", &format!("{}/", stage.es_url), None).await.is_none_or(|(s, _)| s != 200) {
+            assert!(begun.elapsed() < WAIT_MAX, "the server did not start: {}", stage.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        stage.connect(&get).await;
+        stage
+    }
+
+    async fn connect(&mut self, get: &impl Fn(&str) -> String) {
+        let (host, port) = get("ssh").rsplit_once(':').map(|(h, p)| (h.to_owned(), p.parse::<u16>().unwrap())).unwrap();
+        let (token, key) = ("xoxb-canary-7f3a91c2d4".to_owned(), "sk-canary-55e0b1a9f7".to_owned());
+        for (id, kind, config, secrets) in [
+            ("soc-chat", ".slack_api", json!({"apiUrl": format!("{}/api", self.doubles_url)}), json!({"token": token})),
+            (
+                "response-host",
+                ".ssh",
+                json!({"host": host, "port": port, "user": get("user"), "host_key": get("host_key")}),
+                json!({"password": get("password")}),
+            ),
+            (
+                "model",
+                ".gen-ai",
+                json!({"apiProvider": "Other", "apiUrl": format!("{}/v1/chat/completions", self.doubles_url), "defaultModel": "double"}),
+                json!({"apiKey": key}),
+            ),
+        ] {
+            let body = json!({"connector_type_id": kind, "name": id, "config": config, "secrets": secrets});
+            self.good("POST", &format!("/api/actions/connector/{id}"), Some(body)).await;
+        }
+        self.secrets = vec![token, key, get("password")];
+    }
+
+    async fn send(&self, method: &str, url: &str, body: Option<String>) -> Option<(u16, String)> {
+        let mut request =
+            self.http.request(method.parse().unwrap(), url).basic_auth("elastic", Some(PASSWORD)).header("kbn-xsrf", "it");
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body);
+        }
+        let response = request.send().await.ok()?;
+        let status = response.status().as_u16();
+        Some((status, response.text().await.ok()?))
+    }
+
+    /// A call of the Kibana-compatible API that must succeed.
+    pub async fn good(&self, method: &str, path: &str, body: Option<Value>) -> Value {
+        let (status, text) = self.send(method, &format!("{}{path}", self.url), body.map(|b| b.to_string())).await.expect("an answer");
+        assert!((200..300).contains(&status), "{method} {path}: {status} {text}");
+        serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+
+    /// The text of any answer.
+    pub async fn text(&self, path: &str) -> String {
+        self.send("GET", &format!("{}{path}", self.url), None).await.map(|(_, t)| t).unwrap_or_default()
+    }
+
+    /// Changes how the doubles behave.
+    pub async fn control(&self, wanted: Value) {
+        let answer = self.send("POST", &format!("{}/control", self.doubles_url), Some(wanted.to_string())).await;
+        assert_eq!(answer.map(|(s, _)| s), Some(200));
+    }
+
+    /// Stores a workflow and starts it; the execution's id.
+    pub async fn run(&self, id: &str, yaml: &str) -> String {
+        let yaml = yaml.replace("DOUBLES", &self.doubles_url);
+        let made = self.good("POST", "/api/workflows/workflow", Some(json!({"id": id, "yaml": yaml}))).await;
+        assert_eq!(made["valid"], json!(true), "{made}");
+        let started = self.good("POST", &format!("/api/workflows/workflow/{id}/run"), Some(json!({"inputs": {}}))).await;
+        started["workflowExecutionId"].as_str().unwrap().to_owned()
+    }
+
+    /// Waits until the execution has one of the statuses; the execution with inputs and outputs.
+    pub async fn until(&self, execution: &str, statuses: &[&str]) -> Value {
+        let begun = Instant::now();
+        loop {
+            let path = format!("/api/workflows/executions/{execution}?includeInput=true&includeOutput=true");
+            let now = self.good("GET", &path, None).await;
+            if statuses.contains(&now["status"].as_str().unwrap_or_default()) {
+                return now;
+            }
+            assert!(begun.elapsed() < WAIT_MAX, "{execution} is {} after {WAIT_MAX:?}: {now}", now["status"]);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Lines of the ledger.
+    pub fn ledger(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.dir.path().join("ledger.jsonl")).unwrap_or_default();
+        text.lines().filter_map(|l| serde_json::from_str(l).ok()).collect()
+    }
+
+    /// The server's log.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("server.log")).unwrap_or_default()
+    }
+
+    /// Every file below the data folder with its bytes.
+    pub fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let mut out = Vec::new();
+        let mut todo = vec![self.dir.path().join("data")];
+        while let Some(dir) = todo.pop() {
+            for entry in std::fs::read_dir(dir).unwrap().flatten() {
+                let path = entry.path();
+                if path.is_dir() {
+                    todo.push(path);
+                } else if let Ok(bytes) = std::fs::read(&path) {
+                    out.push((path, bytes));
+                }
+            }
+        }
+        out
+    }
+}
+
+/// The output of a step.
+pub fn output<'a>(execution: &'a Value, step: &str) -> &'a Value {
+    let steps = execution["stepExecutions"].as_array().expect("steps");
+    let found = steps.iter().rfind(|s| s["stepId"] == json!(step));
+    &found.unwrap_or_else(|| panic!("no step `{step}` in {execution}"))["output"]
+}
