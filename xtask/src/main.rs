@@ -8,6 +8,7 @@ mod bench;
 mod conformance;
 mod crash;
 mod product;
+mod real_events;
 mod simulate;
 mod tidy;
 
@@ -37,6 +38,14 @@ enum Command {
     Crash(crash::Args),
     /// Crash the synchronous core before and after every commit and effect of every golden run.
     Simulate,
+    /// The corpus's real events through `detect` and through a running server.
+    RealEvents {
+        /// Folder of corpora.
+        corpus: PathBuf,
+        /// Use the development build.
+        #[arg(long)]
+        debug: bool,
+    },
     /// Measure.
     Bench(bench::Args),
     /// Run an issue's acceptance lines and print their table.
@@ -55,6 +64,7 @@ fn main() -> ExitCode {
         Command::Conformance { suite, path } => conformance::run(&suite, &path),
         Command::Crash(args) => crash::run(&args),
         Command::Simulate => simulate::run(),
+        Command::RealEvents { corpus, debug } => real_events::run(&corpus, debug),
         Command::Bench(args) => bench::run(&args),
         Command::Accept { name, only } => accept::run(&name, only.as_deref()),
     };
