@@ -49,7 +49,11 @@ steps:
     let done = stage.until(&run, &["completed", "failed"]).await;
     assert_eq!(done["status"], json!("completed"), "{done}");
     let ledger = stage.ledger();
-    let keys: std::collections::BTreeSet<_> = ledger.iter().filter(|l| l["at"] == "chat" || l["at"] == "chat.refused").map(|l| l["key"].to_string()).collect();
+    let keys: std::collections::BTreeSet<_> = ledger
+        .iter()
+        .filter(|l| l["at"] == "chat" || l["at"] == "chat.refused")
+        .map(|l| l["key"].to_string())
+        .collect();
     assert_eq!(keys.len(), 1, "one key over all attempts");
     assert_eq!(ledger.iter().filter(|l| l["at"] == "chat").count(), 1);
 }

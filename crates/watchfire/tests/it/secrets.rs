@@ -34,7 +34,13 @@ steps:
     assert_eq!(done["status"], json!("completed"), "{done}");
     let mut places = vec![("log".to_owned(), stage.log().into_bytes())];
     places.push(("execution".into(), done.to_string().into_bytes()));
-    for path in ["/api/actions/connectors", "/api/actions/connector/soc-chat", "/api/cases/_find", "/api/watchfire/audit?size=1000", "/api/workflows"] {
+    for path in [
+        "/api/actions/connectors",
+        "/api/actions/connector/soc-chat",
+        "/api/cases/_find",
+        "/api/watchfire/audit?size=1000",
+        "/api/workflows",
+    ] {
         places.push((path.into(), stage.text(path).await.into_bytes()));
     }
     places.extend(stage.files().into_iter().map(|(p, b)| (p.display().to_string(), b)));

@@ -58,7 +58,14 @@ impl Stage {
         let ports = (free_port(), free_port());
         let log = std::fs::File::create(dir.path().join("server.log")).unwrap();
         let server = Command::new(BIN)
-            .args(["serve", "--listen", &format!("127.0.0.1:{}", ports.0), "--es-listen", &format!("127.0.0.1:{}", ports.1), "--data"])
+            .args([
+                "serve",
+                "--listen",
+                &format!("127.0.0.1:{}", ports.0),
+                "--es-listen",
+                &format!("127.0.0.1:{}", ports.1),
+                "--data",
+            ])
             .arg(dir.path().join("data"))
             .env("ELASTIC_PASSWORD", PASSWORD)
             .env("WATCHFIRE_EGRESS_ALLOW", format!("{},{}", get("http"), get("ssh")))
@@ -112,8 +119,11 @@ impl Stage {
     }
 
     async fn send(&self, method: &str, url: &str, body: Option<String>) -> Option<(u16, String)> {
-        let mut request =
-            self.http.request(method.parse().unwrap(), url).basic_auth("elastic", Some(PASSWORD)).header("kbn-xsrf", "it");
+        let mut request = self
+            .http
+            .request(method.parse().unwrap(), url)
+            .basic_auth("elastic", Some(PASSWORD))
+            .header("kbn-xsrf", "it");
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body);
         }
@@ -124,7 +134,8 @@ impl Stage {
 
     /// A call of the Kibana-compatible API that must succeed.
     pub async fn good(&self, method: &str, path: &str, body: Option<Value>) -> Value {
-        let (status, text) = self.send(method, &format!("{}{path}", self.url), body.map(|b| b.to_string())).await.expect("an answer");
+        let (status, text) =
+            self.send(method, &format!("{}{path}", self.url), body.map(|b| b.to_string())).await.expect("an answer");
         assert!((200..300).contains(&status), "{method} {path}: {status} {text}");
         serde_json::from_str(&text).unwrap_or(Value::Null)
     }
@@ -145,7 +156,8 @@ impl Stage {
         let yaml = yaml.replace("DOUBLES", &self.doubles_url);
         let made = self.good("POST", "/api/workflows/workflow", Some(json!({"id": id, "yaml": yaml}))).await;
         assert_eq!(made["valid"], json!(true), "{made}");
-        let started = self.good("POST", &format!("/api/workflows/workflow/{id}/run"), Some(json!({"inputs": {}}))).await;
+        let started =
+            self.good("POST", &format!("/api/workflows/workflow/{id}/run"), Some(json!({"inputs": {}}))).await;
         started["workflowExecutionId"].as_str().unwrap().to_owned()
     }
 
