@@ -41,8 +41,8 @@ fn raw(at: std::net::SocketAddr, head: &str, body: &[u8]) -> String {
     let mut socket = std::net::TcpStream::connect(at).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     socket.write_all(head.as_bytes()).unwrap();
-    socket.write_all(body).unwrap();
-    socket.shutdown(std::net::Shutdown::Write).unwrap();
+    // A server that answered or closed already may refuse the rest: that is one of the outcomes the test allows.
+    let _ = socket.write_all(body).and_then(|()| socket.shutdown(std::net::Shutdown::Write));
     let mut answer = String::new();
     let _ = socket.read_to_string(&mut answer);
     answer
