@@ -43,6 +43,11 @@ impl Records {
         let all = self.0.read(|r| r.record_list(noun, space))?;
         Ok(all.into_iter().map(|(id, r)| Record { id, version: r.version, body: r.body }).collect())
     }
+    /// Documents whose text holds `member: text` somewhere; the caller looks where.
+    pub fn holding(&self, noun: Noun, space: &str, member: &str, text: &str) -> Result<Vec<Record>> {
+        let found = self.0.read(|r| r.record_holding(noun, space, member, text))?;
+        Ok(found.into_iter().map(|(id, r)| Record { id, version: r.version, body: r.body }).collect())
+    }
     /// An enabled user.
     pub(crate) fn account(&self, user: &str) -> Result<Account> {
         let account = self.get(Noun::User, EVERYWHERE, user)?.and_then(|body| Account::read(user, &body));

@@ -46,7 +46,10 @@ struct Rules {
 /// One enabled rule.
 pub(crate) struct LoadedRule {
     pub id: Id,
+    /// Version of its record, by which a reload knows what it has compiled already.
+    version: u64,
     pub rule: Arc<rule::Rule>,
+    compiled: Arc<rule::compile::Compiled>,
     pub updated_by: Arc<str>,
 }
 
@@ -72,7 +75,7 @@ struct Budget {
 impl Detector {
     /// Loads rules and position.
     pub fn open(shared: Arc<Shared>, space: Arc<str>) -> Result<Self, store::Error> {
-        let rules = load(&shared, &space)?;
+        let rules = load(&shared, &space, &[])?;
         let lineage: Arc<str> = shared.index.end().lineage.to_string().into();
         let stood = shared.store.read(|r| r.follower_get(FOLLOWER))?;
         // A log of another lineage begins anew; the position that stands is the guard of the first commit.
@@ -106,8 +109,14 @@ impl Detector {
             return Ok(false);
         }
         let mut batch = Batch::default();
-        for frame in &frames {
-            if matches!(frame.kind, index::Kind::Rules { .. }) {
+        let is_rules = |n: usize| frames.get(n).is_some_and(|f| matches!(f.kind, index::Kind::Rules { .. }));
+        for (n, frame) in frames.iter().enumerate() {
+            if is_rules(n) && is_rules(n + 1) {
+                // Nothing to match between the two: the later one loads what both changed.
+                batch.reached = frame.number;
+                continue;
+            }
+            if is_rules(n) {
                 self.commit(&mut batch, frame.number - 1)?;
                 self.reload(frame.number)?;
                 self.commit(&mut batch, frame.number)?;
@@ -233,30 +242,33 @@ impl Detector {
     /// New generation of rules from frame `number` on; rules that are new or newly enabled look at stored events first.
     fn reload(&mut self, number: u64) -> Result<(), String> {
         let before: std::collections::HashSet<Id> = self.rules.rules.iter().map(|r| r.id.clone()).collect();
-        self.rules = load(&self.shared, &self.space).map_err(|e| e.to_string())?;
-        let fresh: Vec<usize> =
-            (0..self.rules.rules.len()).filter(|n| !before.contains(&self.rules.rules[*n].id)).collect();
-        for n in fresh {
-            let loaded = self.rules.rules[n].clone();
-            if let Err(error) = self.backfill(&loaded, n, number) {
-                tracing::warn!(rule = %loaded.id, error, "stored events could not be looked at for a new rule");
-            }
+        self.rules = load(&self.shared, &self.space, &self.rules.rules).map_err(|e| e.to_string())?;
+        let fresh: Vec<_> = self.rules.rules.iter().filter(|r| !before.contains(&r.id)).cloned().collect();
+        if !fresh.is_empty()
+            && let Err(error) = self.backfill(&fresh, number)
+        {
+            tracing::warn!(rules = fresh.len(), error, "stored events could not be looked at for new rules");
         }
         Ok(())
     }
 
-    /// Runs a rule once over stored events of its `[from, now]` below frame `number`.
-    fn backfill(&mut self, loaded: &Arc<LoadedRule>, n: usize, number: u64) -> Result<(), String> {
+    /// Runs new rules once, together, over stored events of their `[from, now]` below frame `number`.
+    fn backfill(&mut self, fresh: &[Arc<LoadedRule>], number: u64) -> Result<(), String> {
         let now = clock::now();
-        let from = now - loaded.rule.lookback;
+        let Some(longest) = fresh.iter().map(|r| r.rule.lookback).max() else { return Ok(()) };
         let below = index::seq_of(number, 0);
-        let patterns = loaded.rule.index.join(",");
+        let mut patterns: Vec<&str> = fresh.iter().flat_map(|r| &r.rule.index).map(|p| &**p).collect();
+        patterns.sort_unstable();
+        patterns.dedup();
+        let patterns = patterns.join(",");
+        let dispatcher = rule::Dispatcher::new(fresh.iter().map(|r| r.compiled.clone()).collect());
+        let (mut hits, mut panicked) = (Vec::new(), Vec::new());
         let mut after: Option<Vec<Value>> = None;
         let mut seen = 0;
         loop {
             let request = index::SearchRequest {
                 indices: patterns.clone(),
-                query: range(from, now),
+                query: range(now - longest, now),
                 sort: vec![index::SortBy::seq()],
                 size: BACKFILL_PAGE,
                 search_after: after.take(),
@@ -281,12 +293,13 @@ impl Detector {
                     arrival: now,
                 };
                 let event = Event::new(meta, hit.raw.clone());
-                let compiled = self.rules.dispatcher.rule(u32::try_from(n).unwrap_or(u32::MAX)).clone();
-                let matched = catch_unwind(AssertUnwindSafe(|| {
-                    compiled.indices.matches(&hit.index) && compiled.predicate.matches(&event)
-                }));
-                if matched.unwrap_or(false) {
-                    self.raise(loaded, &event, &index::Provenance::default(), &mut batch);
+                dispatcher.matches_caught(&event, &mut hits, &mut panicked);
+                let at = event::timestamp::of(&event).0;
+                for n in &hits {
+                    let loaded = &fresh[*n as usize];
+                    if at >= now - loaded.rule.lookback {
+                        self.raise(loaded, &event, &index::Provenance::default(), &mut batch);
+                    }
                 }
                 if batch.full() {
                     self.commit(&mut batch, self.position.number)?;
@@ -322,10 +335,16 @@ impl Batch {
     }
 }
 
-/// Loads and compiles the enabled rules of a space.
-fn load(shared: &Arc<Shared>, space: &Arc<str>) -> Result<Rules, store::Error> {
-    let (mut rules, mut compiled_rules) = (Vec::new(), Vec::new());
-    for (id, record) in shared.store.read(|r| r.record_list(Noun::Rule, space))? {
+/// Loads and compiles the enabled rules of a space; what `known` holds in the same version is taken from there.
+fn load(shared: &Arc<Shared>, space: &Arc<str>, known: &[Arc<LoadedRule>]) -> Result<Rules, store::Error> {
+    let known: HashMap<&str, &Arc<LoadedRule>> = known.iter().map(|r| (&*r.id.0, r)).collect();
+    let mut rules = Vec::new();
+    for (id, version) in shared.store.read(|r| r.record_versions(Noun::Rule, space))? {
+        if let Some(same) = known.get(&*id.0).filter(|k| k.version == version) {
+            rules.push(Arc::clone(same));
+            continue;
+        }
+        let Some(record) = shared.store.read(|r| r.record_get(Noun::Rule, space, &id.0))? else { continue };
         if record.body.get("enabled").and_then(Value::as_bool) != Some(true) {
             continue;
         }
@@ -336,15 +355,15 @@ fn load(shared: &Arc<Shared>, space: &Arc<str>) -> Result<Rules, store::Error> {
             diagnostics.extend(more);
             compiled
         });
-        let (Some(rule), Some(one)) = (loaded, compiled) else {
+        let (Some(rule), Some(compiled)) = (loaded, compiled) else {
             let why = diagnostics.iter().find(|d| d.is_error()).map(|d| d.message.clone()).unwrap_or_default();
             tracing::warn!(rule = %id, why, "an enabled rule does not run");
             continue;
         };
         let updated_by = record.body.get("updated_by").and_then(Value::as_str).unwrap_or("elastic").into();
-        compiled_rules.push(Arc::new(one));
-        rules.push(Arc::new(LoadedRule { id, rule, updated_by }));
+        let (version, compiled) = (record.version, Arc::new(compiled));
+        rules.push(Arc::new(LoadedRule { id, version, rule, compiled, updated_by }));
     }
     shared.figures.rules_enabled.store(rules.len() as u64, Ordering::Relaxed);
-    Ok(Rules { dispatcher: rule::Dispatcher::new(compiled_rules), rules })
+    Ok(Rules { dispatcher: rule::Dispatcher::new(rules.iter().map(|r| r.compiled.clone()).collect()), rules })
 }

@@ -63,6 +63,35 @@ impl Reader {
         }
         Ok(out)
     }
+    /// Ids and versions of a space's documents, in the order of ids: what changed since a look, without reading the documents.
+    pub fn record_versions(&self, noun: Noun, space: &str) -> Result<Vec<(Id, u64)>, Error> {
+        let mut statement =
+            self.conn.prepare_cached("SELECT id, version FROM record WHERE noun = ?1 AND space = ?2 ORDER BY id")?;
+        let rows = statement.query_map([noun.as_str(), space], |r| Ok((Id(r.get(0)?), r.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+    /// Documents whose text holds `member: text` somewhere; the caller looks where.
+    pub fn record_holding(
+        &self,
+        noun: Noun,
+        space: &str,
+        member: &str,
+        text: &str,
+    ) -> Result<Vec<(Id, Record)>, Error> {
+        let needle = format!("{}:{}", stdx::json::text(&member.into()), stdx::json::text(&text.into()));
+        let mut statement = self.conn.prepare_cached(
+            "SELECT id FROM record WHERE noun = ?1 AND space = ?2 AND instr(body, ?3) > 0 ORDER BY id",
+        )?;
+        let rows = statement.query_map(params![noun.as_str(), space, needle], |r| r.get::<_, Arc<str>>(0))?;
+        let mut out = Vec::new();
+        for id in rows {
+            let id = id?;
+            if let Some(record) = self.record_get(noun, space, &id)? {
+                out.push((Id(id), record));
+            }
+        }
+        Ok(out)
+    }
     /// One kept version of a document.
     pub fn record_version(
         &self,

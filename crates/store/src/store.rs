@@ -70,6 +70,8 @@ pub struct Gauges {
     pub waiting: AtomicU64,
     /// True while the last group failed for want of space.
     pub full: AtomicBool,
+    /// The writer's `PRAGMA synchronous`, as SQLite answers it: 2 is FULL.
+    pub synchronous: AtomicU64,
 }
 
 #[derive(Default)]
@@ -137,6 +139,7 @@ impl Store {
         let conn = open::writer(dir)?;
         let keys = Keys::open(dir)?;
         let writer = Writer::over(conn, keys.clone(), Some(&dir.join(open::BACKUP)))?;
+        let synchronous = writer.reader().conn.pragma_query_value(None, "synchronous", |r| r.get::<_, u64>(0))?;
         if let Some(pages) = options.pages_max {
             writer.reader().conn.pragma_update(None, "max_page_count", pages)?;
         }
@@ -147,7 +150,7 @@ impl Store {
             dir: dir.to_owned(),
             idle: Mutex::default(),
             freed: Condvar::new(),
-            gauges: Gauges::default(),
+            gauges: Gauges { synchronous: AtomicU64::new(synchronous), ..Gauges::default() },
             keys,
             ballast: options.ballast,
             temporary,

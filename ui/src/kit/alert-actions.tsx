@@ -1,7 +1,7 @@
 // Decisions on alerts: shared by the queue and the alert page. Optimistic, per item, with undo.
 import { Button, Checkbox, Modal, Select, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 import { api, seg } from '../api/client';
 import { q, queryClient } from '../api/queries';
 import type { AlertRow, Case, Decide, Decided, Queue, Workflow } from '../api/types';
@@ -27,6 +27,24 @@ function patchRows(ids: Set<string>, patch: Partial<AlertRow>): void {
 }
 const DONE: Record<Decide['kind'], string> = { acknowledge: 'accepted', close: 'closed', reopen: 'reopened', assign: 'assigned', unassign: 'taken from its assignee' };
 
+/** Versions that our own decisions made: who decides twice before the row is loaded again has seen what the first one did. */
+const made = new Map<string, string>();
+const MADE_MAX = 2_000;
+function seenVersion(row: AlertRow): string {
+  let version = row.version;
+  for (let i = 0; i < 16; i++) {
+    const next = made.get(`${row.id}@${version}`);
+    if (next === undefined) break;
+    version = next;
+  }
+  return version;
+}
+function remember(sent: { id: string; version: string }[], results: Decided['results']): void {
+  if (made.size > MADE_MAX) made.clear();
+  const before = new Map(sent.map((x) => [x.id, x.version]));
+  for (const x of results) if (x.ok && x.version && before.get(x.id) !== x.version) made.set(`${x.id}@${before.get(x.id)}`, x.version);
+}
+
 /** Decides and answers within the frame; a refusal puts the row back and says why. Gives the ids that were refused. */
 export async function decide(rows: AlertRow[], d: Omit<Decide, 'items'>): Promise<string[]> {
   if (rows.length === 0) return [];
@@ -38,7 +56,9 @@ export async function decide(rows: AlertRow[], d: Omit<Decide, 'items'>): Promis
     for (const [k, v] of before) queryClient.setQueryData(k, v);
   };
   try {
-    const r = await api<Decided>('/api/watchfire/alerts/decide', { body: { ...d, items: rows.map((x) => ({ id: x.id, version: x.version })) } satisfies Decide });
+    const items = rows.map((x) => ({ id: x.id, version: seenVersion(x) }));
+    const r = await api<Decided>('/api/watchfire/alerts/decide', { body: { ...d, items } satisfies Decide });
+    remember(items, r.results);
     const refused = r.results.filter((x) => !x.ok);
     const undo = r.undo === null ? undefined : () => void undoDecision(r.undo!);
     if (refused.length === 0) toast(`${plural(r.changed, 'alert')} ${DONE[d.kind]}`, undo);
@@ -108,8 +128,20 @@ function CloseForm({ rows, onClose, onDone }: FormProps) {
     onClose();
     onDone(await decide(rows, { kind: 'close', reason, ...(reason === 'other' ? { comment } : {}) }));
   };
+  useEffect(() => {
+    // On the window: who types C 2 does not wait for the dialog to take the focus.
+    const key = (e: KeyboardEvent): void => {
+      const r = !other && !e.ctrlKey && !e.metaKey && !e.altKey && CLOSE[Number(e.key) - 1];
+      if (!r) return;
+      e.preventDefault();
+      e.stopPropagation();
+      void close(r[0]);
+    };
+    window.addEventListener('keydown', key, true);
+    return () => window.removeEventListener('keydown', key, true);
+  });
   return (
-    <div onKeyDown={(e) => { const r = !other && CLOSE[Number(e.key) - 1]; if (r) { e.preventDefault(); void close(r[0]); } }}>
+    <div>
       {CLOSE.map(([id, label, what], i) => (
         <button key={id} type="button" className="nav-item" data-autofocus={i === 0 || undefined} style={{ width: '100%', height: 34, background: 'none', cursor: 'pointer' }} onClick={() => void close(id)}>
           <Kbd>{i + 1}</Kbd><span>{label}</span><span className="ink3 small cut" style={{ fontWeight: 400 }}>{what}</span>

@@ -127,8 +127,8 @@ fn with_uuids(rule: &Rule, given: Option<&Value>) -> Value {
 }
 
 fn by_rule_id(cx: &Ctx, rule_id: &str) -> Result<Option<Record>> {
-    let all = cx.state.records.list(Noun::Rule, &cx.space)?;
-    Ok(all.into_iter().find(|r| r.body.get("rule_id").and_then(Value::as_str) == Some(rule_id)))
+    let some = cx.state.records.holding(Noun::Rule, &cx.space, "rule_id", rule_id)?;
+    Ok(some.into_iter().find(|r| r.body.get("rule_id").and_then(Value::as_str) == Some(rule_id)))
 }
 
 /// The rule that `id` or `rule_id` names.

@@ -10,6 +10,7 @@ use crate::serve::STACK_VERSION;
 use crate::table::{Access, Method, Route, h};
 use bytes::Bytes;
 use serde_json::{Value, json};
+use std::sync::atomic::Ordering;
 
 /// Rows.
 pub const ROUTES: &[Route] = &[
@@ -37,6 +38,7 @@ async fn status(cx: Ctx) -> Result<Reply> {
     if cx.principal.via == Via::Nobody {
         return Ok(Reply::ok(json!({"status": {"overall": {"level": level}}})));
     }
+    let gauges = cx.state.engine.store().gauges();
     let ok = || json!({"level": "available", "summary": "ok", "meta": {}});
     Ok(Reply::ok(json!({
         "name": cx.state.name,
@@ -54,7 +56,15 @@ async fn status(cx: Ctx) -> Result<Reply> {
             "last_updated": cx.now.iso(), "collection_interval_in_millis": 5000,
             "elasticsearch_client": {"totalActiveSockets": 0, "totalIdleSockets": 0, "totalQueuedRequests": 0},
         },
-        "watchfire": {"version": env!("CARGO_PKG_VERSION")},
+        "watchfire": {
+            "version": env!("CARGO_PKG_VERSION"),
+            "store": {
+                "synchronous": gauges.synchronous.load(Ordering::Relaxed), "commits": gauges.commits.load(Ordering::Relaxed),
+                "syncs": gauges.groups.load(Ordering::Relaxed),
+            },
+            "rules_enabled": cx.state.engine.figures().rules_enabled.load(Ordering::Relaxed),
+            "alerts_raised": cx.state.engine.figures().alerts_raised.load(Ordering::Relaxed),
+        },
     })))
 }
 

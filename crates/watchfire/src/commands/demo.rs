@@ -4,7 +4,8 @@
 //! Not here: the events (`demo::scenario`), the doubles (`doubles`).
 
 use crate::Exit;
-use crate::demo::story;
+use crate::demo::{scenario, story};
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -20,6 +21,9 @@ pub struct Args {
     /// Do not wait for an answer on the terminal; leave approvals to page and command line.
     #[arg(long)]
     pub no_wait: bool,
+    /// Print the scenario's events as JSON lines with `_index`, and end.
+    #[arg(long)]
+    pub print_events: bool,
     /// Data folder; a fresh one under the system's temporary folder when absent.
     #[arg(long)]
     pub data: Option<PathBuf>,
@@ -36,5 +40,12 @@ pub struct Args {
 
 /// Runs the command.
 pub async fn run(args: Args) -> anyhow::Result<Exit> {
+    if args.print_events {
+        let mut out = std::io::stdout().lock();
+        for (index, line) in scenario::lines(args.seed, engine::clock::now()) {
+            writeln!(out, "{{\"_index\":\"{index}\",{}", line.trim_start_matches('{'))?;
+        }
+        return Ok(Exit::Fine);
+    }
     story::run(args).await
 }
