@@ -146,7 +146,7 @@ fn nested(schema: &Value, given: Option<&Value>, depth: u32) -> Option<Value> {
         }
         Some(_) => {}
     }
-    let properties = schema.get("properties").and_then(Value::as_object)?;
+    let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return given.cloned() };
     let mut out = given.and_then(Value::as_object).cloned().unwrap_or_default();
     let mut filled = given.is_some() || schema.get("required").and_then(Value::as_array).is_some_and(|r| !r.is_empty());
     for (name, inner) in properties.iter() {
@@ -254,5 +254,21 @@ fn check_default(schema: &Value, name: &str, value: &Value, node: &Node, path: &
             .hint("change the default or the type")
             .at(format!("{path}.{name}.default")),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_open_object_keeps_what_was_given() {
+        let schema = stdx::json::parse(
+            r#"{"type": "object", "properties": {"alert": {"type": "object", "additionalProperties": true}}}"#,
+        );
+        let inputs = Inputs { schema: schema.unwrap(), templated: vec![] };
+        let given = stdx::json::parse(r#"{"alert": {"severity": "high", "host": {"name": "h"}}}"#).unwrap();
+        let root = Root::default();
+        assert_eq!(inputs.with_defaults(&given, &root).unwrap(), given);
     }
 }
