@@ -249,7 +249,7 @@ impl View {
                     close(&mut step.waits, at);
                 }
             }
-            FactKind::Void { .. } => {}
+            FactKind::Void { .. } | FactKind::Weighed { .. } | FactKind::Recalled { .. } => {}
         }
     }
 
@@ -330,6 +330,7 @@ impl View {
                 step.delivery = Some("inside: exactly once".into());
             }
             Effect::Child(_) => step.delivery = Some("a child run".into()),
+            Effect::Slot(_) => step.delivery = Some("a slot of its concurrency group".into()),
             Effect::Call(call) => {
                 if let (Body::Null, Some(params)) = (&step.input, call.params.value()) {
                     step.input = Body::from(params.clone());

@@ -69,6 +69,7 @@ pub(crate) fn plan(
             event,
             metadata: Body::Null,
             at: cause.arrival,
+            ..Start::default()
         };
         if action.summary {
             let due = cause.now + action.window();

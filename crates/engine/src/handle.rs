@@ -205,6 +205,7 @@ impl Handle {
             event: Body::from(request.event),
             metadata: Body::from(request.metadata),
             at: clock::now(),
+            ..Start::default()
         };
         self.start(start).await
     }

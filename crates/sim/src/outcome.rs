@@ -81,7 +81,7 @@ impl World {
         }
         for row in self.questions()? {
             let map = match row.question.kind {
-                QuestionKind::Question => &mut out.questions,
+                QuestionKind::Question | QuestionKind::Input => &mut out.questions,
                 QuestionKind::Settlement => &mut out.settlements,
             };
             *map.entry(row.state.as_str().to_owned()).or_default() += 1;

@@ -140,7 +140,7 @@ pub(crate) enum After {
 fn programs(golden: &Golden) -> Programs {
     let allow = golden.setup.get("unbound").and_then(Value::as_str) == Some("allow");
     let unbound = if allow { Unbound::Allow } else { Unbound::Ask };
-    let env = workflow::Env { kibana_url: "http://wf.example".into(), unbound };
+    let env = workflow::Env { kibana_url: "http://wf.example".into(), unbound, ..Default::default() };
     Programs::new(connector::Registry::built_in(), env)
 }
 
@@ -277,6 +277,7 @@ impl World {
             event: body("event"),
             metadata: Body::Null,
             at: self.now,
+            ..Start::default()
         }
     }
 

@@ -60,6 +60,7 @@ fn commits(n: u64) -> [Commit; 3] {
         event: Body::from(event),
         metadata: Body::Null,
         at: now,
+        ..Start::default()
     };
     let left = |step: &str| FactKind::Left {
         path: path(step),
@@ -90,13 +91,8 @@ fn commits(n: u64) -> [Commit; 3] {
     let turn = |base: u64, facts: Vec<FactKind>, status: Status| Turn {
         base,
         facts: facts.into_iter().map(|what| Fact { at: now, what }).collect(),
-        effects: Vec::new(),
-        done: Vec::new(),
-        close: Vec::new(),
-        timers: Vec::new(),
-        payloads: Vec::new(),
         summary: Summary { status, started_at: Some(now), ..Summary::default() },
-        more: false,
+        ..Turn::default()
     };
     let mut one = turn(
         0,

@@ -53,6 +53,7 @@ pub(crate) fn write(conn: &Connection, row: &QuestionRow, stored: bool) -> Resul
     let kind = match q.kind {
         triage::QuestionKind::Question => "question",
         triage::QuestionKind::Settlement => "settlement",
+        triage::QuestionKind::Input => "input",
     };
     statement.execute(params![
         q.id.as_str(),

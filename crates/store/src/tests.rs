@@ -45,6 +45,7 @@ pub(crate) fn start(id: &str) -> Start {
         event: Body::Null,
         metadata: Body::Null,
         at: T0,
+        ..Start::default()
     }
 }
 
@@ -64,13 +65,8 @@ pub(crate) fn turn(base: u64, facts: Vec<FactKind>, status: Status) -> Turn {
     Turn {
         base,
         facts: facts.into_iter().map(fact).collect(),
-        effects: Vec::new(),
-        done: Vec::new(),
-        close: Vec::new(),
-        timers: Vec::new(),
-        payloads: Vec::new(),
         summary: Summary { status, ..Summary::default() },
-        more: false,
+        ..Turn::default()
     }
 }
 
@@ -348,7 +344,7 @@ pub(crate) fn question(id: &str, kind: QuestionKind) -> Question {
         workflow_name: "triage".into(),
         space: "default".into(),
         path: match kind {
-            QuestionKind::Question => "ask".into(),
+            QuestionKind::Question | QuestionKind::Input => "ask".into(),
             QuestionKind::Settlement => key("e1", "isolate").to_string().into(),
         },
         step: "ask".into(),
@@ -362,6 +358,7 @@ pub(crate) fn question(id: &str, kind: QuestionKind) -> Question {
         expires_at: (kind == QuestionKind::Question).then(|| at(600)),
         about: json(r#"{"cases":["c1"]}"#),
         running_until: None,
+        schema: Value::Null,
     }
 }
 

@@ -13,6 +13,8 @@ use stdx::{Id, Time, Value};
 
 /// Longest comment of a decision in characters.
 pub const COMMENT_CHARS_MAX: usize = 10_000;
+/// Problems that a refused answer names at most.
+const PROBLEMS_MAX: usize = 8;
 
 /// What kind of row this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +24,8 @@ pub enum QuestionKind {
     Question,
     /// A destructive attempt ended with an unknown outcome: *happened / run again / skip*.
     Settlement,
+    /// A workflow asks a person for an object (`waitForInput`); it guards nothing.
+    Input,
 }
 
 /// State of a row.
@@ -36,6 +40,8 @@ pub enum QuestionState {
     Rejected,
     /// Settled (settlements only).
     Settled,
+    /// Answered with an object (inputs only).
+    Answered,
     /// Nobody answered in time.
     Expired,
     /// The run ended or was cancelled before an answer.
@@ -107,6 +113,9 @@ pub struct Question {
     pub about: Value,
     /// Settlement only: attempt may still be running until then.
     pub running_until: Option<Time>,
+    /// Input only: JSON Schema of the answer, for the form and the check; `Null` takes any object.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub schema: Value,
 }
 
 /// A person's word on a row.
@@ -123,6 +132,8 @@ pub enum Verdict {
     Again,
     /// Settlement: the step fails as not run.
     Skip,
+    /// Input: the object in `output` is the answer.
+    Answer,
 }
 
 /// The hash a question carries: SHA-256 over the canonical JSON of its frozen actions.
@@ -138,6 +149,7 @@ impl QuestionState {
             Self::Approved => "approved",
             Self::Rejected => "rejected",
             Self::Settled => "settled",
+            Self::Answered => "answered",
             Self::Expired => "expired",
             Self::Withdrawn => "withdrawn",
             Self::Void => "void",
@@ -156,7 +168,7 @@ pub struct Answer {
     pub at: Time,
     /// Comment.
     pub comment: Option<Arc<str>>,
-    /// Settlement `happened`: the output given.
+    /// Settlement `happened`: the output given. Input: the object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<Value>,
 }
@@ -230,7 +242,7 @@ pub(crate) struct Saying<'a> {
     pub hash: Option<&'a str>,
     /// Comment.
     pub comment: Option<&'a Arc<str>>,
-    /// Output of `happened`.
+    /// Output of `happened`, object of `answer`.
     pub output: Option<&'a Value>,
 }
 
@@ -257,6 +269,18 @@ pub(crate) fn decide(rows: &mut Rows, now: Time, by: &Actor, id: &Id, saying: Sa
             return Err(Refusal::new(
                 RefusalKind::Invalid,
                 format!("approval `{id}` is a settlement: answer `happened`, `again` or `skip`"),
+            ));
+        }
+        (QuestionKind::Input, Verdict::Answer) => {
+            if let Some(problem) = input_problem(&q.schema, saying.output) {
+                return Err(Refusal::new(RefusalKind::Invalid, problem));
+            }
+            QuestionState::Answered
+        }
+        (QuestionKind::Input, _) => {
+            return Err(Refusal::new(
+                RefusalKind::Invalid,
+                format!("approval `{id}` asks for an input: answer with the object"),
             ));
         }
     };
@@ -292,6 +316,26 @@ pub(crate) fn decide(rows: &mut Rows, now: Time, by: &Actor, id: &Id, saying: Sa
     let value = next.to_value();
     rows.questions.set(id.clone(), Some(next));
     Ok(value)
+}
+
+/// What is wrong with an answer: not an object, or not what the schema says; the wait goes on.
+fn input_problem(schema: &Value, given: Option<&Value>) -> Option<String> {
+    let given = match given {
+        Some(v @ Value::Object(_)) => v,
+        _ => return Some("the answer must be an object".into()),
+    };
+    schema.as_object()?;
+    // A schema that cannot be compiled checks nothing: the author saw that when the workflow was saved.
+    let validator = jsonschema::validator_for(&schema.into()).ok()?;
+    let problems: Vec<String> = validator
+        .iter_errors(&given.into())
+        .take(PROBLEMS_MAX)
+        .map(|e| {
+            let field = e.instance_path().to_string().trim_start_matches('/').replace('/', ".");
+            if field.is_empty() { e.to_string() } else { format!("{field}: {e}") }
+        })
+        .collect();
+    (!problems.is_empty()).then(|| format!("the answer does not fit the schema: {}", problems.join(", ")))
 }
 
 /// Closes an open row without an answer; a row that is closed already is a conflict.

@@ -605,6 +605,7 @@ fn question(kind: QuestionKind) -> Question {
         expires_at: (kind == QuestionKind::Question).then_some(Time(50_000_000)),
         about: Value::Null,
         running_until: None,
+        schema: Value::Null,
     }
 }
 

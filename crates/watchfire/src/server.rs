@@ -73,6 +73,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         env: Env {
             kibana_url: url.as_str().into(),
             unbound: if settings.unbound_ask { Unbound::Ask } else { Unbound::Allow },
+            limits: workflow::RunLimits::default(),
         },
         registry: connector::Registry::built_in(),
         egress_allow: settings.egress_allow,

@@ -45,13 +45,34 @@ pub struct ConnectorView {
     pub secrets: Vec<Arc<str>>,
 }
 
-/// All operations and all stored connectors of a space, by name.
+/// What `decide` may know of another workflow of the space.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct WorkflowView {
+    /// Id.
+    pub id: Arc<str>,
+    /// Name.
+    pub name: Arc<str>,
+    /// May be started.
+    pub enabled: bool,
+    /// Has a valid definition.
+    pub valid: bool,
+    /// Version that a start now runs.
+    pub version: u64,
+    /// JSON Schema of its inputs; `Null` where it is not known: then the child checks them itself.
+    pub inputs: Value,
+    /// JSON Schema of its outputs; `Null` where none is declared or known.
+    pub outputs: Value,
+}
+
+/// All operations, all stored connectors and all workflows of a space, by name.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
     /// Operations by step type.
     pub operations: BTreeMap<Arc<str>, OperationMeta>,
     /// Connectors by id.
     pub connectors: BTreeMap<Arc<str>, ConnectorView>,
+    /// Workflows by id; `None` where they were not loaded (the validator then says nothing about them).
+    pub workflows: Option<BTreeMap<Arc<str>, WorkflowView>>,
 }
 
 impl Catalogue {
@@ -63,6 +84,14 @@ impl Catalogue {
     pub fn connector(&self, id_or_name: &str) -> Option<&ConnectorView> {
         self.connectors.get(id_or_name).or_else(|| {
             let mut named = self.connectors.values().filter(|c| &*c.name == id_or_name);
+            named.next().filter(|_| named.next().is_none())
+        })
+    }
+    /// A workflow by id, else by exact name when just one has it.
+    pub fn workflow(&self, id_or_name: &str) -> Option<&WorkflowView> {
+        let all = self.workflows.as_ref()?;
+        all.get(id_or_name).or_else(|| {
+            let mut named = all.values().filter(|w| &*w.name == id_or_name);
             named.next().filter(|_| named.next().is_none())
         })
     }

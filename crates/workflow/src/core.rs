@@ -4,6 +4,10 @@
 //! Not here: how they are stored (`store`), who executes calls (`engine`).
 //! Source: `design/engine.md` §1, §2.
 
+mod start;
+
+pub use start::{Cause, Mode, Start};
+
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
@@ -22,6 +26,8 @@ pub const TURN_FACTS_MAX: usize = 256;
 pub const TURN_BYTES_MAX: usize = 1024 * 1024;
 /// Facts of one run at most; beyond it fails with a code.
 pub const RUN_FACTS_MAX: u64 = 200_000;
+/// Bytes of values that one run keeps at most; beyond it fails with a code.
+pub const RUN_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// What a hop stands for: the step itself or one of its wrappers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -301,83 +307,6 @@ impl Class {
     }
 }
 
-/// How much of the workflow runs.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    /// All of it.
-    #[default]
-    Whole,
-    /// One step with a given context.
-    Step(Arc<str>, Body),
-    /// From a step of an earlier execution on.
-    From(ExecutionId, Arc<str>),
-}
-
-/// What started a run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "by", rename_all = "lowercase")]
-pub enum Cause {
-    /// A person or a client through API, CLI or page.
-    Manual,
-    /// One alert through a rule's action.
-    Alert {
-        /// Rule id.
-        rule: Id,
-        /// The action's uuid.
-        action: Arc<str>,
-        /// Alert ids.
-        alerts: Vec<Id>,
-    },
-    /// Another workflow.
-    Child {
-        /// Parent run.
-        parent: EffectKey,
-    },
-    /// A schedule's occurrence.
-    Schedule {
-        /// Due time.
-        due: Time,
-    },
-}
-
-/// Everything a new execution starts with.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Start {
-    /// Its id, chosen by the sender.
-    pub execution: ExecutionId,
-    /// Root of the tree of runs; itself for a top run.
-    pub root: ExecutionId,
-    /// Space.
-    pub space: Arc<str>,
-    /// Workflow id.
-    pub workflow: Id,
-    /// Version of the workflow it runs; fixed for its life.
-    pub version: u64,
-    /// How much of it runs.
-    pub mode: Mode,
-    /// Dry run.
-    pub dry: bool,
-    /// Marked as a test run (`isTestRun`).
-    pub test: bool,
-    /// On whose behalf (user name).
-    pub principal: Arc<str>,
-    /// What started it.
-    pub cause: Cause,
-    /// Chain depth.
-    pub depth: u32,
-    /// Workflows visited by the chain.
-    pub visited: Vec<Id>,
-    /// Given inputs (before defaults).
-    pub inputs: Body,
-    /// `event` of the context.
-    pub event: Body,
-    /// Caller's metadata.
-    pub metadata: Body,
-    /// When the cause arrived.
-    pub at: Time,
-}
-
 /// A failure as workflows see it, and whether to try again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fault {
@@ -455,6 +384,9 @@ pub struct Decision {
     pub channel: Arc<str>,
     /// Comment.
     pub comment: Option<Arc<str>>,
+    /// The object that a person gave (`waitForInput`), checked against the question's schema by its row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<Value>,
 }
 
 /// How a question ended.
@@ -537,7 +469,7 @@ pub enum Command {
         /// Its result.
         result: Result<Body, Fault>,
     },
-    /// A slot was granted.
+    /// The slot that the run is queued for was granted (its row says `held` now).
     SlotGranted,
     /// An unknown outcome was settled.
     Settled {
@@ -565,8 +497,10 @@ pub enum Command {
 pub enum Effect {
     /// A change of our own records; ends its turn and runs in that commit.
     Internal(Box<triage::Command>),
-    /// A child run.
+    /// A child run: its row and its `Start` in the mailbox are inserted by this commit. It is no row of the outbox.
     Child(Box<Start>),
+    /// A slot of a concurrency group; like `Internal` it ends its turn and is answered in that commit.
+    Slot(Box<crate::slot::SlotCommand>),
     /// A call to the outside, or a read of our own state.
     Call(Box<Call>),
 }
@@ -809,6 +743,28 @@ pub enum FactKind {
         /// Row.
         question: Id,
     },
+    /// So many bytes of payloads were added to the run.
+    Weighed {
+        /// Bytes of JSON.
+        bytes: u64,
+    },
+    /// What a step of an earlier run left: data only, nothing of it runs again.
+    Recalled {
+        /// Step.
+        step: Arc<str>,
+        /// Step type.
+        kind: Arc<str>,
+        /// Rendered input.
+        #[serde(default, skip_serializing_if = "Body::is_null")]
+        input: Body,
+        /// Output.
+        output: Body,
+        /// Error.
+        error: Option<Fault>,
+        /// Scope data.
+        #[serde(default, skip_serializing_if = "Body::is_null")]
+        about: Body,
+    },
     /// A line of the run's log (`console`).
     Logged {
         /// Where.
@@ -870,18 +826,24 @@ pub struct Summary {
 }
 
 /// A command worked off.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Turn {
     /// Number of the first fact.
     pub base: u64,
     /// Facts in order.
     pub facts: Vec<Fact>,
-    /// Effects to perform after the commit; at most one `Internal`, and that last.
+    /// Effects to perform after the commit; at most one `Internal` or `Slot`, and that last.
     pub effects: Vec<(EffectKey, Effect)>,
     /// Keys whose outbox rows go (answered, abandoned, unsent effects of ended scopes).
     pub done: Vec<EffectKey>,
     /// Open questions to withdraw or void in the same commit: (row, state).
     pub close: Vec<(Id, triage::question::QuestionState)>,
+    /// Commands for other runs, inserted into their mailboxes by the same commit: the end of a child for its parent, a cancel for
+    /// children. Bodies in them are inline. Mail for a run that does not exist is dropped.
+    pub mail: Vec<(ExecutionId, Command)>,
+    /// Concurrency group that the run leaves with this turn, held or queued: its rows go, and the next in line gets
+    /// [`Command::SlotGranted`].
+    pub release: Option<crate::slot::GroupKey>,
     /// Timers.
     pub timers: Vec<TimerChange>,
     /// Payloads that the facts refer to.

@@ -45,6 +45,25 @@ pub struct Env {
     pub kibana_url: Arc<str>,
     /// `[approval] unbound`.
     pub unbound: Unbound,
+    /// Limits of one run.
+    pub limits: RunLimits,
+}
+
+/// Limits of one run that the server sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunLimits {
+    /// Workflows that call workflows, counted from a top run.
+    pub composition_depth: u32,
+    /// Branches of all its `parallel` steps that are open at the same time, nested ones included.
+    pub branches: u32,
+    /// Effects of a run inside `parallel` that are out at the same time.
+    pub operations: u32,
+}
+
+impl Default for RunLimits {
+    fn default() -> Self {
+        Self { composition_depth: 10, branches: 2_000, operations: 256 }
+    }
 }
 
 /// What happens to a destructive step that its question could only show as a template.
@@ -93,6 +112,8 @@ pub fn decide(program: &Program, state: &State, command: &Command, cx: &Cx<'_>) 
         effects: vec![],
         done: vec![],
         close: vec![],
+        mail: vec![],
+        release: None,
         payloads: vec![],
         bytes: 0,
         internal: false,
@@ -118,6 +139,8 @@ struct Work<'a> {
     effects: Vec<(EffectKey, Effect)>,
     done: Vec<EffectKey>,
     close: Vec<(Id, RowState)>,
+    mail: Vec<(crate::core::ExecutionId, Command)>,
+    release: Option<crate::slot::GroupKey>,
     payloads: Vec<(PayloadRef, Arc<Value>)>,
     bytes: usize,
     /// An internal effect was asked for: it ends the turn.
@@ -169,7 +192,7 @@ impl Work<'_> {
 
     fn start(&self) -> Arc<Start> {
         // Only reached after `Started`.
-        self.state.start.clone().unwrap_or_else(|| Arc::new(empty_start()))
+        self.state.start.clone().unwrap_or_default()
     }
 
     fn id(&self, parts: &[&str]) -> Id {
@@ -395,6 +418,8 @@ impl Work<'_> {
             effects: self.effects,
             done: self.done,
             close: self.close,
+            mail: self.mail,
+            release: self.release,
             timers,
             payloads: self.payloads,
             summary: self.state.summary(),
@@ -462,27 +487,5 @@ impl Work<'_> {
             }
         }
         Ok(())
-    }
-}
-
-fn empty_start() -> Start {
-    let none = || Id::from("");
-    Start {
-        execution: none(),
-        root: none(),
-        space: "default".into(),
-        workflow: none(),
-        version: 0,
-        mode: StartMode::Whole,
-        dry: false,
-        test: false,
-        principal: "unknown".into(),
-        cause: crate::core::Cause::Manual,
-        depth: 0,
-        visited: vec![],
-        inputs: Body::Null,
-        event: Body::Null,
-        metadata: Body::Null,
-        at: Time(0),
     }
 }

@@ -9,9 +9,11 @@ mod check;
 mod graph;
 mod inputs;
 mod load;
+pub mod trigger;
 
 pub use graph::{Graph, GraphEdge, GraphNode, Range};
 pub use inputs::{InputError, Inputs};
+pub use trigger::Spec;
 
 use crate::catalogue::OperationMeta;
 use crate::condition::Condition;
@@ -73,6 +75,23 @@ pub struct Trigger {
     pub config: Value,
     /// Where it stands.
     pub span: Span,
+    /// As its kind reads it.
+    pub spec: Spec,
+}
+
+/// `settings.concurrency`, with key and strategy.
+#[derive(Clone, Debug)]
+pub struct Concurrency {
+    /// Template over the start context.
+    pub key: Text,
+    /// When the group is full.
+    pub strategy: crate::slot::Strategy,
+    /// Slots.
+    pub max: u32,
+    /// Runs that may queue.
+    pub queue_size: u32,
+    /// How long a run may queue.
+    pub queue_ttl: Duration,
 }
 
 /// `settings`.
@@ -86,8 +105,8 @@ pub struct Settings {
     pub max_step_size: Option<u64>,
     /// Policy of leaf steps without their own.
     pub on_failure: Option<Arc<OnFailure>>,
-    /// `concurrency` as written.
-    pub concurrency: Value,
+    /// `concurrency`; none without key and strategy.
+    pub concurrency: Option<Concurrency>,
     /// Template limits.
     pub liquid: Limits,
 }
@@ -120,6 +139,10 @@ pub struct Step {
     pub each: Option<List>,
     /// `max-iterations` of a loop or step-level `foreach`.
     pub iterations: Iterations,
+    /// `iteration-timeout` of a loop.
+    pub iteration_timeout: Option<Timeout>,
+    /// `iteration-on-failure` of a loop.
+    pub iteration_policy: Option<Arc<OnFailure>>,
     /// `timeout`.
     pub timeout: Option<Timeout>,
     /// `max-step-size`.
@@ -206,6 +229,8 @@ pub struct Parallel {
     pub branches: Vec<(Arc<str>, Block)>,
     /// Branches at a time.
     pub concurrency: u32,
+    /// Branches that wait count too.
+    pub count_waiting: bool,
     /// `mode: settled`.
     pub settled: bool,
     /// `branch-timeout`.
@@ -334,6 +359,9 @@ impl Step {
         };
         if let Some(p) = &self.on_failure {
             out.push((lane("fallback"), &p.fallback));
+        }
+        if let Some(p) = &self.iteration_policy {
+            out.push((lane("iteration-fallback"), &p.fallback));
         }
         out.retain(|(_, b)| !b.0.is_empty());
         out

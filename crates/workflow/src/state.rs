@@ -43,6 +43,8 @@ pub struct State {
     pub(crate) ended: Option<End>,
     pub(crate) class: Class,
     pub(crate) next_payload: u64,
+    /// Bytes of values so far.
+    pub(crate) bytes: u64,
 }
 
 /// What steps left behind.

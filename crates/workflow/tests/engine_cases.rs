@@ -89,7 +89,7 @@ impl Run {
                         next = Some(Command::Continue);
                     }
                     Effect::Call(call) => self.perform(key, &call),
-                    Effect::Child(_) => {}
+                    Effect::Child(_) | Effect::Slot(_) => {}
                 }
             }
             if turn.more {
@@ -431,6 +431,7 @@ fn run_case(case: &Value) -> Result<(), Vec<String>> {
         event: body("event"),
         metadata: Body::Null,
         at: run.now,
+        ..Start::default()
     };
     run.send(Command::Start(Box::new(start)));
     run.rest();

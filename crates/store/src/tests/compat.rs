@@ -57,6 +57,7 @@ fn written() -> Vec<Vec<FactKind>> {
         at: T0,
         channel: "ui".into(),
         comment: Some("go".into()),
+        input: None,
     };
     let entered = FactKind::Entered {
         path: path("loop"),

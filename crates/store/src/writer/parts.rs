@@ -204,11 +204,12 @@ impl Writer {
                 at: now,
                 channel: request.by.channel.clone(),
                 comment: comment.clone(),
+                input: row.answers.last().filter(|_| q.kind == QuestionKind::Input).and_then(|a| a.output.clone()),
             })
         };
         let command = match row.state {
             QuestionState::Open | QuestionState::Withdrawn => return Ok(Ok(())),
-            QuestionState::Approved => decision(DecisionVerdict::Approved),
+            QuestionState::Approved | QuestionState::Answered => decision(DecisionVerdict::Approved),
             QuestionState::Rejected => decision(DecisionVerdict::Rejected),
             QuestionState::Expired => decision(DecisionVerdict::Expired),
             QuestionState::Void => decision(DecisionVerdict::Void),
@@ -226,7 +227,7 @@ impl Writer {
                         note: answer.comment.clone(),
                     },
                     Verdict::Again => Settlement::Again,
-                    Verdict::Skip | Verdict::Approve | Verdict::Reject => Settlement::Skip,
+                    Verdict::Skip | Verdict::Approve | Verdict::Reject | Verdict::Answer => Settlement::Skip,
                 };
                 Command::Settled { key, verdict, by: request.by.user.clone() }
             }

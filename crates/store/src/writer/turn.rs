@@ -131,6 +131,9 @@ impl Writer {
         b.runs.set(execution.clone(), Some(run));
         self.effects(b, now, turn, &space, out)?;
         self.close_questions(b, now, turn)?;
+        for (to, command) in &turn.mail {
+            self.mail(b, now, to, command.clone(), &mut out.woken)?;
+        }
         for change in &turn.timers {
             match change {
                 TimerChange::Set { id, due, durable: true } => {
@@ -261,7 +264,8 @@ impl Writer {
         }
         for (key, effect) in &turn.effects {
             match effect {
-                Effect::Internal(_) => {}
+                // Slots come with the rows of concurrency groups; `decide` asks for none before.
+                Effect::Internal(_) | Effect::Slot(_) => {}
                 Effect::Child(start) => self.start(b, now, start, out)?,
                 Effect::Call(call) => {
                     let key = out_key(key);

@@ -217,11 +217,13 @@ fn run_insert(conn: &Connection, id: &Id, run: &Run, current: &str, error: Optio
     let Some(start) = &run.new else { return Ok(()) };
     let (rule, parent) = match &start.cause {
         Cause::Alert { rule, .. } => (Some(rule.as_str()), None),
-        Cause::Child { parent } => (None, Some(parent.to_string())),
-        Cause::Manual | Cause::Schedule { .. } => (None, None),
+        Cause::Child { parent, .. } => (None, Some(parent.to_string())),
+        Cause::Manual | Cause::Schedule { .. } | Cause::Event { .. } | Cause::Webhook { .. } => (None, None),
     };
     let triggered = match &start.cause {
         Cause::Manual => "manual",
+        Cause::Event { trigger, .. } => trigger,
+        Cause::Webhook { .. } => "webhook",
         Cause::Alert { .. } => "alert",
         Cause::Child { .. } => "workflow",
         Cause::Schedule { .. } => "scheduled",

@@ -152,6 +152,7 @@ impl Work<'_> {
             expires_at: Some(expires),
             about: self.subjects(),
             running_until: None,
+            schema: Value::Null,
         };
         self.emit_question(path, question);
         Ok(())
@@ -205,6 +206,7 @@ impl Work<'_> {
             expires_at: Some(self.cx.now + ALONE_TIMEOUT),
             about: self.subjects(),
             running_until: None,
+            schema: Value::Null,
         };
         self.emit_question(path, question);
         Ok(())
@@ -271,6 +273,7 @@ impl Work<'_> {
                 at: self.cx.now,
                 channel: "system".into(),
                 comment: None,
+                input: None,
             };
             self.emit(FactKind::Woke { path: path.clone(), by: "timer".into(), decision: Some(Box::new(decision)) });
         }

@@ -4,7 +4,7 @@
 //! Source: `reference/workflow-language.md` §6.
 
 use super::{Stop, Work, Work_};
-use crate::core::{Body, Cause, Fault, Hop, Role, Start, StepPath};
+use crate::core::{Body, Fault, Hop, Role, Start, StepPath};
 use crate::state::{Mode, Phase};
 use crate::template::{Refs, Root};
 use std::sync::Arc;
@@ -106,12 +106,6 @@ impl Work<'_> {
 
     fn about_the_run(&self, root: &mut Object, refs: &Refs, start: &Start) {
         if refs.reads("execution") {
-            let triggered = match &start.cause {
-                Cause::Manual => "manual",
-                Cause::Alert { .. } => "alert",
-                Cause::Child { .. } => "workflow-step",
-                Cause::Schedule { .. } => "scheduled",
-            };
             let url =
                 format!("{}/app/workflows/{}?executionId={}", self.cx.env.kibana_url, start.workflow, start.execution);
             let mut execution = Object::new();
@@ -119,7 +113,7 @@ impl Work<'_> {
             execution.insert("isTestRun", start.test);
             execution.insert("url", url);
             execution.insert("executedBy", start.principal.clone());
-            execution.insert("triggeredBy", triggered);
+            execution.insert("triggeredBy", start.cause.triggered_by());
             execution.insert("startedAt", self.state.started_at.unwrap_or(self.cx.now));
             root.insert("execution", Value::from(execution));
         }

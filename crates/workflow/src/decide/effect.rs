@@ -235,6 +235,7 @@ impl Work<'_> {
             expires_at: None,
             about: self.subjects(),
             running_until: until,
+            schema: Value::Null,
         }
     }
 

@@ -5,9 +5,10 @@
 //! Source: `reference/workflow-language.md` §1, §3.1, §4, Appendices B and D.
 
 mod policy;
+mod settings;
 
 use super::check::{self, unknown_key};
-use super::{Block, Body, Inputs, Iterations, Leaf, List, Parallel, Program, Settings, Step, StepIx, Timeout, Trigger};
+use super::{Block, Body, Inputs, Iterations, Leaf, List, Parallel, Program, Step, StepIx, Timeout, Trigger};
 use crate::catalogue::Catalogue;
 use crate::condition::Condition;
 use crate::core::Class;
@@ -16,7 +17,7 @@ use crate::yaml::{self, Entry, FINDINGS_MAX, Node, Yaml};
 use crate::{duration, steps};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use stdx::{Diagnostic, Duration, LineIndex, Span, Value};
+use stdx::{Diagnostic, LineIndex, Span, Value};
 
 /// Steps of a workflow at most.
 pub const STEPS_MAX: usize = 5000;
@@ -80,13 +81,13 @@ pub(super) fn load(text: &str, catalogue: &Catalogue) -> (Option<Program>, Vec<D
     (Some(program), found)
 }
 
-struct Loader<'a> {
-    source: &'a str,
+pub(super) struct Loader<'a> {
+    pub(super) source: &'a str,
     catalogue: &'a Catalogue,
-    found: Vec<Diagnostic>,
+    pub(super) found: Vec<Diagnostic>,
     steps: Vec<Option<Step>>,
     names: BTreeMap<Arc<str>, StepIx>,
-    limits: Limits,
+    pub(super) limits: Limits,
 }
 
 /// Where a block of steps stands.
@@ -99,11 +100,11 @@ struct Place {
 }
 
 impl Loader<'_> {
-    fn error(&mut self, code: &'static str, span: Span, path: &str, message: impl Into<String>, hint: &str) {
+    pub(super) fn error(&mut self, code: &'static str, span: Span, path: &str, message: impl Into<String>, hint: &str) {
         let d = Diagnostic::error(code, span, message).at(path);
         self.found.push(if hint.is_empty() { d } else { d.hint(hint) });
     }
-    fn warn(&mut self, code: &'static str, span: Span, path: &str, message: impl Into<String>, hint: &str) {
+    pub(super) fn warn(&mut self, code: &'static str, span: Span, path: &str, message: impl Into<String>, hint: &str) {
         let d = Diagnostic::warning(code, span, message).at(path);
         self.found.push(if hint.is_empty() { d } else { d.hint(hint) });
     }
@@ -136,7 +137,7 @@ impl Loader<'_> {
         if let Some(n) = root.get("consts") {
             self.consts(n);
         }
-        let (triggers, inputs) = self.triggers(root);
+        let (triggers, inputs) = self.triggers(root, settings.timezone.as_ref());
         let outputs =
             root.get("outputs").map(|n| Inputs::read(n, self.source, self.limits, "outputs", &mut self.found).schema);
         let place = Place { parent: None, in_loop: false, in_fallback: false, path: "steps".into() };
@@ -231,7 +232,7 @@ impl Loader<'_> {
         }
     }
 
-    fn triggers(&mut self, root: &Node) -> (Vec<Trigger>, Inputs) {
+    fn triggers(&mut self, root: &Node, zone: Option<&Arc<str>>) -> (Vec<Trigger>, Inputs) {
         let mut triggers = vec![];
         let mut inputs = None;
         match root.get("triggers").map(|n| (n, n.seq())) {
@@ -257,14 +258,14 @@ impl Loader<'_> {
                         );
                         continue;
                     };
-                    self.trigger(item, kind, &path);
+                    let trigger = self.trigger(item, kind, &path, zone);
                     if &**kind == "manual"
                         && let Some(n) = item.get("inputs")
                     {
                         inputs =
                             Some(Inputs::read(n, self.source, self.limits, &format!("{path}.inputs"), &mut self.found));
                     }
-                    triggers.push(Trigger { kind: kind.clone(), config: item.to_value(), span: item.span });
+                    triggers.push(trigger);
                 }
             }
             Some((n, None)) => {
@@ -296,88 +297,7 @@ impl Loader<'_> {
         (triggers, inputs.unwrap_or_default())
     }
 
-    fn trigger(&mut self, item: &Node, kind: &str, path: &str) {
-        match kind {
-            "manual" | "alert" => {}
-            "scheduled" => {
-                let every = item.get("with").and_then(|w| w.get("every"));
-                let rrule = item.get("with").and_then(|w| w.get("rrule"));
-                match (every, rrule) {
-                    (Some(n), None) => {
-                        let length = n.str().and_then(|s| duration::duration(s));
-                        if length.is_none_or(|d| d < Duration::from_secs(60)) {
-                            let hint = "use a format like \"1m\", \"90s\", \"2h\", \"1d\"";
-                            self.warn(
-                                "schemaViolation",
-                                n.span,
-                                path,
-                                "a scheduled interval must be at least 1 minute",
-                                hint,
-                            );
-                        }
-                    }
-                    (None, Some(_)) => {}
-                    _ => self.error(
-                        "schemaViolation",
-                        item.span,
-                        path,
-                        "a scheduled trigger needs either `with.every` or `with.rrule`",
-                        "",
-                    ),
-                }
-            }
-            _ if kind.contains('.') => {}
-            other => {
-                let hint = check::nearest(other, ["manual", "alert", "scheduled"])
-                    .map_or(String::new(), |n| format!("did you mean `{n}`?"));
-                self.error("schemaViolation", item.span, path, format!("`{other}` is not a trigger"), &hint);
-            }
-        }
-    }
-
-    fn settings(&mut self, node: Option<&Node>) -> Settings {
-        let mut settings = Settings::default();
-        let Some(node) = node else { return settings };
-        let known = ["timeout", "timezone", "max-step-size", "on-failure", "concurrency", "liquid"];
-        for e in node.map().unwrap_or_default() {
-            match &*e.key {
-                "timeout" => settings.timeout = self.timeout(&e.value, "settings.timeout"),
-                "timezone" => settings.timezone = e.value.str().cloned(),
-                "max-step-size" => settings.max_step_size = self.bytes(&e.value, "settings.max-step-size"),
-                "concurrency" => {
-                    settings.concurrency = e.value.to_value();
-                    let has = |k: &str| settings.concurrency.get(k).is_some_and(|v| !v.is_null());
-                    if !has("key") || !has("strategy") {
-                        let message = "without `key` and `strategy` nothing is limited";
-                        self.warn("concurrencyWithoutKey", e.value.span, "settings.concurrency", message, "add both");
-                    }
-                }
-                "liquid" => {
-                    let number = |k: &str| {
-                        e.value.get(k).and_then(|n| n.to_value().as_i64()).and_then(|i| u64::try_from(i).ok())
-                    };
-                    let limits = &mut settings.liquid;
-                    limits.parse = number("parseLimit").map_or(limits.parse, |n| n.min(600_000) as usize);
-                    limits.render_ms = number("renderLimit").map_or(limits.render_ms, |n| n.min(2000));
-                    limits.memory = number("memoryLimit").map_or(limits.memory, |n| n.min(60_000_000));
-                }
-                "on-failure" => {}
-                _ => self.found.push(unknown_key("unknownKey", e, "`settings`", &known, "settings")),
-            }
-        }
-        settings
-    }
-
-    /// The workflow's policy comes last, because its fallback steps join the arena after the others.
-    fn settings_policy(&mut self, node: Option<&Node>, mut settings: Settings) -> Settings {
-        if let Some(n) = node.and_then(|n| n.get("on-failure")) {
-            let place = Place { parent: None, in_loop: false, in_fallback: true, path: "settings".into() };
-            settings.on_failure = Some(Arc::new(self.policy(n, &place, None)));
-        }
-        settings
-    }
-
-    fn timeout(&mut self, node: &Node, path: &str) -> Option<Timeout> {
+    pub(super) fn timeout(&mut self, node: &Node, path: &str) -> Option<Timeout> {
         let text = node.str()?.clone();
         match duration::duration(&text) {
             Some(length) => Some(Timeout { length, text }),
@@ -513,18 +433,7 @@ impl Loader<'_> {
                 hint,
             );
         }
-        for key in ["iteration-timeout", "iteration-on-failure"] {
-            if let Some(e) = node.entry(key) {
-                let message = format!("`{key}` is read but not enforced yet");
-                self.warn(
-                    "notThereYet",
-                    e.key_span,
-                    &path,
-                    message,
-                    "use `timeout` and `on-failure` of the steps inside",
-                );
-            }
-        }
+        let (iteration_timeout, iteration_policy) = self.iteration(node, &kind, &inner, ix);
         self.steps[ix] = Some(Step {
             name,
             span: node.span,
@@ -533,6 +442,8 @@ impl Loader<'_> {
             guard,
             each,
             iterations: self.iterations(node.get("max-iterations"), &path),
+            iteration_timeout,
+            iteration_policy,
             timeout: timeout.filter(|_| takes_timeout),
             max_step_size: node.get("max-step-size").and_then(|n| self.bytes(n, &format!("{path}.max-step-size"))),
             on_failure,
@@ -541,6 +452,30 @@ impl Loader<'_> {
             kind,
         });
         Some(ix)
+    }
+
+    /// `iteration-timeout` and `iteration-on-failure` of `foreach` and `while`.
+    fn iteration(
+        &mut self,
+        node: &Node,
+        kind: &str,
+        inner: &Place,
+        ix: StepIx,
+    ) -> (Option<Timeout>, Option<Arc<super::OnFailure>>) {
+        if !matches!(kind, "foreach" | "while") {
+            for e in ["iteration-timeout", "iteration-on-failure"].iter().filter_map(|k| node.entry(k)) {
+                let message = format!("`{}` has no effect on `{kind}`", e.key);
+                self.warn("invalidStepProperty", e.key_span, &inner.path, message, "it belongs on foreach or while");
+            }
+            return (None, None);
+        }
+        let path = format!("{}.iteration-timeout", inner.path);
+        let timeout = node.get("iteration-timeout").and_then(|n| self.timeout(n, &path));
+        let place = Place { in_loop: true, ..inner.clone() };
+        let policy = node
+            .get("iteration-on-failure")
+            .map(|n| Arc::new(self.policy_named(n, &place, Some(ix), "iteration-on-failure", "iteration-fallback")));
+        (timeout, policy)
     }
 
     fn effect(&mut self, node: Option<&Node>, path: &str) -> Class {
@@ -783,6 +718,7 @@ impl Loader<'_> {
         }
         let concurrency =
             node.get("concurrency").map(|n| n.get("max").unwrap_or(n).to_value()).and_then(|v| v.as_i64());
+        let count_waiting = node.get("concurrency").and_then(|n| n.get("count-waiting"));
         let settled = match node.get("mode").map(|n| (n.span, n.str().map(|s| &**s))) {
             None | Some((_, Some("fail-fast"))) => false,
             Some((_, Some("settled"))) => true,
@@ -797,6 +733,7 @@ impl Loader<'_> {
             list,
             branches,
             concurrency: concurrency.unwrap_or(5).clamp(1, 20) as u32,
+            count_waiting: !count_waiting.is_some_and(|n| matches!(n.value, Yaml::Bool(false))),
             settled,
             branch_timeout,
         })

@@ -128,6 +128,16 @@ pub(super) fn fold(state: &mut State, fact: &Fact) {
                 q.verdict = Some(DecisionVerdict::Void);
             }
         }
+        FactKind::Weighed { bytes } => state.bytes = state.bytes.saturating_add(*bytes),
+        FactKind::Recalled { step, kind, input, output, error, about } => {
+            let (input, output, about) = (seen(state, input), seen(state, output), seen(state, about));
+            if &**kind == "data.set" && error.is_none() {
+                state.memory.sets.retain(|(n, _)| n != step);
+                state.memory.sets.push((step.clone(), output.clone()));
+            }
+            let memory = Memory { output, error: error.clone(), input, about, ran: true };
+            state.memory.steps.insert(step.clone(), Arc::new(memory));
+        }
         FactKind::Detached { .. } | FactKind::Logged { .. } => {}
     }
 }

@@ -122,7 +122,11 @@ impl Builder<'_> {
                 self.close_below(&[], status, error.as_ref(), at);
             }
             FactKind::Logged { message, level, .. } => self.view.log.push((at, level.clone(), message.clone())),
-            FactKind::Entered { .. } | FactKind::Detached { .. } | FactKind::Void { .. } => {}
+            FactKind::Entered { .. }
+            | FactKind::Detached { .. }
+            | FactKind::Void { .. }
+            | FactKind::Weighed { .. }
+            | FactKind::Recalled { .. } => {}
         }
     }
 

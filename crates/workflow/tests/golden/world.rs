@@ -87,7 +87,7 @@ impl World {
             name: name.into(),
             program: program.expect("a program"),
             catalogue,
-            env: Env { kibana_url: "http://wf.example".into(), unbound },
+            env: Env { kibana_url: "http://wf.example".into(), unbound, ..Default::default() },
             state: State::default(),
             facts: vec![],
             payloads: BTreeMap::new(),
@@ -130,6 +130,7 @@ impl World {
             event: body("event"),
             metadata: Body::Null,
             at: self.now,
+            ..Start::default()
         }))
     }
 
@@ -482,8 +483,15 @@ impl World {
                 let verdict = if verb == "approve" { DecisionVerdict::Approved } else { DecisionVerdict::Rejected };
                 let question = row.0.clone();
                 let comment = (!rest.is_empty()).then(|| rest.into());
-                let decision =
-                    Decision { question, verdict, by: "bob".into(), at: self.now, channel: "web".into(), comment };
+                let decision = Decision {
+                    question,
+                    verdict,
+                    by: "bob".into(),
+                    at: self.now,
+                    channel: "web".into(),
+                    comment,
+                    input: None,
+                };
                 self.send(Command::Decided(decision));
             }
             "settle" => {
@@ -560,6 +568,7 @@ impl World {
                     at,
                     channel: "web".into(),
                     comment: None,
+                    input: None,
                 };
                 self.send(Command::Decided(decision));
             }
@@ -633,6 +642,10 @@ fn show(what: &FactKind) -> String {
             )
         }
         FactKind::Void { .. } => "void".into(),
+        FactKind::Weighed { bytes } => format!("weighed {bytes} bytes"),
+        FactKind::Recalled { step, kind, output, error, .. } => {
+            format!("recalled {step} ({kind}) {}", error.as_ref().map_or_else(|| body(output), fault))
+        }
         FactKind::Logged { path, message, level } => format!("logged {path} {level}: {message}"),
         FactKind::Ended { status, output, error, cancelled } => format!(
             "ended {} {}{}",

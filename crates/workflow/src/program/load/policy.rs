@@ -16,18 +16,26 @@ const RETRIES_MAX: u32 = 1000;
 
 impl Loader<'_> {
     pub(super) fn policy(&mut self, node: &Node, place: &Place, owner: Option<StepIx>) -> OnFailure {
-        let path = format!("{}.on-failure", place.path);
+        self.policy_named(node, place, owner, "on-failure", "fallback")
+    }
+
+    /// A policy under another key, whose fallback steps stand in another lane.
+    pub(super) fn policy_named(
+        &mut self,
+        node: &Node,
+        place: &Place,
+        owner: Option<StepIx>,
+        key: &str,
+        lane: &str,
+    ) -> OnFailure {
+        let path = format!("{}.{key}", place.path);
         let known = ["retry", "fallback", "continue"];
         for e in node.map().unwrap_or_default().iter().filter(|e| !known.contains(&&*e.key)) {
-            self.found.push(unknown_key("invalidStepProperty", e, "`on-failure`", &known, &path));
+            self.found.push(unknown_key("invalidStepProperty", e, &format!("`{key}`"), &known, &path));
         }
-        let inner = Place {
-            parent: owner.map(|ix| (ix, "fallback".into())),
-            in_fallback: true,
-            path: path.clone(),
-            ..place.clone()
-        };
-        let fallback = self.lane(node.get("fallback"), &inner, "fallback", "fallback");
+        let inner =
+            Place { parent: owner.map(|ix| (ix, lane.into())), in_fallback: true, path: path.clone(), ..place.clone() };
+        let fallback = self.lane(node.get("fallback"), &inner, lane, "fallback");
         let go_on = match node.get("continue").map(|n| (&n.value, n)) {
             None | Some((Yaml::Bool(false), _)) => GoOn::No,
             Some((Yaml::Bool(true), _)) => GoOn::Yes,
