@@ -22,9 +22,16 @@ fn one(text: &str, lines: &LineIndex, d: &Diagnostic) -> Json {
         Severity::Warning => "warning",
         Severity::Info => "hint",
     };
+    let edit = |e: &stdx::diagnostic::Edit| {
+        let ((line, column), (end_line, end_column)) =
+            (place(text, lines, e.span.start), place(text, lines, e.span.end));
+        json!({"line": line, "column": column, "endLine": end_line, "endColumn": end_column, "text": e.text})
+    };
+    let fix = d.fix.as_ref().map(|f| json!({"title": f.title, "edits": f.edits.iter().map(edit).collect::<Vec<_>>()}));
     json!({
         "severity": severity, "code": d.code, "message": d.message, "line": line, "column": column, "endLine": end_line,
         "endColumn": end_column, "hint": d.hint, "path": d.path,
+        "fix": fix, "docs": format!("docs/errors/{}.md", d.code),
     })
 }
 

@@ -17,6 +17,24 @@ pub enum Severity {
     Error,
 }
 
+/// A change of the text that puts a finding right and touches nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fix {
+    /// What it does, for example ``rename to `match` ``.
+    pub title: String,
+    /// Replacements; they do not overlap.
+    pub edits: Vec<Edit>,
+}
+
+/// One replacement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Edit {
+    /// Bytes of the text that was loaded.
+    pub span: Span,
+    /// What stands there afterwards.
+    pub text: String,
+}
+
 /// A finding about an author's text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
@@ -34,12 +52,15 @@ pub struct Diagnostic {
     /// Path in the document, for example `steps[0].with.message`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// A change that is safe to make without asking.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fix: Option<Fix>,
 }
 
 impl Diagnostic {
     /// An error at `span`.
     pub fn error(code: &'static str, span: Span, message: impl Into<String>) -> Self {
-        Self { code, severity: Severity::Error, message: message.into(), span, hint: None, path: None }
+        Self { code, severity: Severity::Error, message: message.into(), span, hint: None, path: None, fix: None }
     }
     /// A warning at `span`.
     pub fn warning(code: &'static str, span: Span, message: impl Into<String>) -> Self {
@@ -55,6 +76,21 @@ impl Diagnostic {
     #[must_use]
     pub fn at(mut self, path: impl Into<String>) -> Self {
         self.path = Some(path.into());
+        self
+    }
+    /// Something worth knowing at `span`.
+    pub fn info(code: &'static str, span: Span, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Info, ..Self::error(code, span, message) }
+    }
+    /// With a fix of one replacement.
+    #[must_use]
+    pub fn replace(self, title: impl Into<String>, span: Span, text: impl Into<String>) -> Self {
+        self.fix(title, vec![Edit { span, text: text.into() }])
+    }
+    /// With a fix.
+    #[must_use]
+    pub fn fix(mut self, title: impl Into<String>, edits: Vec<Edit>) -> Self {
+        self.fix = Some(Fix { title: title.into(), edits });
         self
     }
     /// True for errors.

@@ -134,6 +134,24 @@ impl Condition {
     }
 }
 
+/// Every field that the KQL `text` names, with its place in it; templates count as values.
+pub(crate) fn fields(text: &str) -> Vec<(String, stdx::Span)> {
+    let mut plain = String::with_capacity(text.len());
+    let (mut rest, mut holes) = (text, vec![]);
+    while let Some(open) = rest.find("{{") {
+        let start = plain.len() + open;
+        plain.push_str(&rest[..open]);
+        let end = rest[open..].find("}}").map_or(rest.len(), |i| open + i + 2);
+        plain.extend(std::iter::repeat_n('x', end - open));
+        holes.push(start..plain.len());
+        rest = &rest[end..];
+    }
+    plain.push_str(rest);
+    let mut found = engine::fields(&plain);
+    found.retain(|(_, s)| !holes.iter().any(|h| s.start < h.end && h.start < s.end));
+    found
+}
+
 /// Gotchas of §9.1 that can be seen in the text of a condition.
 fn lint(node: &Node, text: &str, path: &str, found: &mut Vec<Diagnostic>) {
     if is_typed(text) {

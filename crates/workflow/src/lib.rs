@@ -9,6 +9,7 @@ pub mod condition;
 pub mod core;
 pub mod decide;
 pub mod duration;
+pub mod fix;
 pub mod json;
 pub mod program;
 pub mod rerun;

@@ -129,6 +129,27 @@ fn step_after(rest: &str) -> Option<&str> {
     rest[1..].find(quote).map(|end| &rest[1..=end])
 }
 
+/// A step of a path that a text reads, for checks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Seg {
+    /// `.name` or `["name"]`.
+    Key(Arc<str>),
+    /// `[n]`.
+    Index,
+    /// Known only when it is rendered.
+    Dynamic,
+}
+
+/// Every path that `text` reads, with its place in it.
+pub(crate) fn uses(text: &str, limits: Limits) -> Vec<(Vec<Seg>, Span)> {
+    engine::uses(text, limits)
+}
+
+/// Names of all filters.
+pub(crate) fn filter_names() -> Vec<&'static str> {
+    engine::filter_names()
+}
+
 /// A text that may hold a template.
 #[derive(Clone, Debug)]
 pub struct Text {

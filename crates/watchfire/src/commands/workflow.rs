@@ -58,6 +58,17 @@ enum Verb {
         /// Files.
         #[arg(required = true)]
         files: Vec<PathBuf>,
+        /// Also print what is only worth knowing.
+        #[arg(long)]
+        hints: bool,
+    },
+    /// Put right what is safe to put right; prints what would change, or changes the file.
+    Fix {
+        /// File.
+        file: PathBuf,
+        /// Change the file.
+        #[arg(long)]
+        write: bool,
     },
     /// Print the graph of a YAML file.
     Graph {
@@ -98,8 +109,9 @@ enum Verb {
 /// Runs the command.
 pub async fn run(args: Args, server: &Server, json: bool) -> anyhow::Result<Exit> {
     match &args.verb {
-        Verb::Validate { files } => return validate(files, json),
+        Verb::Validate { files, hints } => return validate(files, *hints, json),
         Verb::Graph { file } => return graph(file),
+        Verb::Fix { file, write } => return fix(file, *write, json),
         _ => {}
     }
     let client = Client::new(server)?;
@@ -181,7 +193,7 @@ pub async fn run(args: Args, server: &Server, json: bool) -> anyhow::Result<Exit
         Verb::Cancel { id } => {
             client.call("POST", &format!("/api/workflows/executions/{}/cancel", segment(&id)), None).await?
         }
-        Verb::Validate { .. } | Verb::Graph { .. } => unreachable!("handled above"),
+        Verb::Validate { .. } | Verb::Graph { .. } | Verb::Fix { .. } => unreachable!("handled above"),
     };
     if !answer.is_null() {
         output::json(&answer);
@@ -264,14 +276,14 @@ fn steps(execution: &Value) {
     output::table(&["step", "type", "status", "ms", "output or error"], rows.iter().map(row).collect());
 }
 
-fn validate(files: &[PathBuf], json: bool) -> anyhow::Result<Exit> {
+fn validate(files: &[PathBuf], hints: bool, json: bool) -> anyhow::Result<Exit> {
     let catalogue = crate::server::offline_catalogue();
     let mut errors = 0;
     for file in files {
         let text = read(file)?;
         let (_, diagnostics) = workflow::Program::load(&text, &catalogue);
         let lines = LineIndex::new(&text);
-        for d in &diagnostics {
+        for d in diagnostics.iter().filter(|d| hints || d.severity != stdx::diagnostic::Severity::Info) {
             errors += usize::from(d.is_error());
             let at = lines.position(&text, d.span.start);
             if json {
@@ -285,6 +297,9 @@ fn validate(files: &[PathBuf], json: bool) -> anyhow::Result<Exit> {
                 if let Some(hint) = &d.hint {
                     println!("    hint: {hint}");
                 }
+                if let Some(fix) = &d.fix {
+                    println!("    fix: {} (watchfire workflow fix)", fix.title);
+                }
             }
         }
     }
@@ -292,6 +307,55 @@ fn validate(files: &[PathBuf], json: bool) -> anyhow::Result<Exit> {
         println!("no errors");
     }
     Ok(if errors == 0 { Exit::Fine } else { Exit::Findings })
+}
+
+fn fix(file: &PathBuf, write: bool, json: bool) -> anyhow::Result<Exit> {
+    let text = read(file)?;
+    let fixed = workflow::fix::fix(&text, &crate::server::offline_catalogue());
+    for (code, line, title) in &fixed.applied {
+        if json {
+            println!("{}", serde_json::json!({"file": file, "line": line, "code": code, "fix": title}));
+        } else {
+            println!("{}:{line}: {code}: {title}", file.display());
+        }
+    }
+    if write && fixed.text != text {
+        std::fs::write(file, &fixed.text).map_err(|e| anyhow::anyhow!("`{}`: {e}", file.display()))?;
+    } else if !json {
+        for line in changed_lines(&text, &fixed.text) {
+            println!("{line}");
+        }
+    }
+    if !json {
+        let done = if write { "put right" } else { "can be put right with --write" };
+        println!("{} {done}", fixed.applied.len());
+    }
+    Ok(Exit::Fine)
+}
+
+/// Lines that differ, `-` and `+`, without those that stay.
+fn changed_lines(old: &str, new: &str) -> Vec<String> {
+    let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
+    let (mut a, mut b, mut out) = (0, 0, vec![]);
+    while a < old.len() || b < new.len() {
+        if old.get(a) == new.get(b) {
+            (a, b) = (a + 1, b + 1);
+            continue;
+        }
+        // The nearest line that both have again.
+        let meet = (0..old.len() - a.min(old.len()) + new.len() - b.min(new.len()) + 1).find_map(|d| {
+            (0..=d).find_map(|i| {
+                let (x, y) = (a + i, b + d - i);
+                let end = x >= old.len() && y >= new.len();
+                (end || (x < old.len() && old.get(x) == new.get(y))).then_some((x, y))
+            })
+        });
+        let (x, y) = meet.unwrap_or((old.len(), new.len()));
+        out.extend(old[a..x.min(old.len())].iter().map(|l| format!("- {l}")));
+        out.extend(new[b..y.min(new.len())].iter().map(|l| format!("+ {l}")));
+        (a, b) = (x, y);
+    }
+    out
 }
 
 fn graph(file: &PathBuf) -> anyhow::Result<Exit> {

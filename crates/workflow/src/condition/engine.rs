@@ -23,6 +23,23 @@ pub(super) fn parse(text: &str) -> Result<(Query, Vec<Diagnostic>), (String, Spa
     }
 }
 
+/// Every field that `text` names, with its place in it; empty where it does not parse.
+pub(super) fn fields(text: &str) -> Vec<(String, Span)> {
+    let (Some(ast), _) = kql::parse(text) else { return vec![] };
+    let (mut out, mut todo) = (vec![], vec![&ast.root]);
+    while let Some(node) = todo.pop() {
+        match node {
+            kql::Node::And(parts) | kql::Node::Or(parts) => todo.extend(parts),
+            kql::Node::Not(inner) => todo.push(inner),
+            kql::Node::Is { field, .. } | kql::Node::Range { field, .. } | kql::Node::Nested { field, .. } => {
+                out.push((field.text(), field.at.0));
+            }
+            kql::Node::Everything | kql::Node::Text(_) => {}
+        }
+    }
+    out
+}
+
 pub(super) fn eval(query: &Query, root: &Root) -> bool {
     kql::over_context(query, &root.value, root.now)
 }

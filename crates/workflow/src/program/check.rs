@@ -1,17 +1,28 @@
-//! Findings about the words of a document: unknown keys with the nearest right name, references to steps that do not exist.
+//! What can be seen in a document without running it: one validator for editor, API, command line and run.
 //!
-//! Invariants: advice only; nothing here changes what is compiled.
+//! Invariants: advice only; nothing here changes what is compiled; only what is certain from the text is said.
+//! Not here: applying fixes (`fix`), what needs other records, such as rules (`api`).
 //! Source: `reference/workflow-language.md` §1.7, §9.1.
 
-use super::{Body, Program};
-use crate::template::Refs;
-use crate::yaml::{Entry, FINDINGS_MAX};
+mod edits;
+mod flow;
+mod names;
+mod places;
+mod values;
+mod walk;
+mod words;
+
+use super::Program;
+use crate::catalogue::Catalogue;
+use crate::steps;
+use crate::template::Limits;
+use crate::yaml::{Entry, Node};
 use std::sync::Arc;
 use stdx::{Diagnostic, Value};
 
 /// The known word nearest to `word`, if it is near.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = 1 + word.chars().count() / 4;
+    let limit = 1 + word.chars().count() / 5;
     known.into_iter().map(|k| (distance(word, k, limit + 1), k)).filter(|(d, _)| *d <= limit).min().map(|(_, k)| k)
 }
 
@@ -42,80 +53,60 @@ pub(super) fn unknown_key(code: &'static str, entry: &Entry, place: &str, known:
     let d = Diagnostic::warning(code, entry.key_span, format!("`{}` is not a key of {place}", entry.key))
         .at(format!("{path}.{}", entry.key));
     match nearest(&entry.key, known.iter().copied()) {
+        // Case, `-` and `_` are all that differs: certain enough to be put right.
+        Some(near) if distance(&entry.key, near, 1) == 0 => {
+            d.hint(format!("did you mean `{near}`?")).replace(format!("rename it to `{near}`"), entry.key_span, near)
+        }
         Some(near) => d.hint(format!("did you mean `{near}`?")),
         None if known.len() <= 12 => d.hint(format!("known keys: {}", known.join(", "))),
         None => d,
     }
 }
 
-/// References to steps that do not exist, over the whole program.
-pub(super) fn references(program: &Program, found: &mut Vec<Diagnostic>) {
-    for (ix, step) in program.steps.iter().enumerate() {
-        let mut refs = Refs::default();
-        match &step.body {
-            Body::Leaf(l) => {
-                refs.merge(&l.params.refs());
-                refs.merge(&l.config.refs());
+/// What every check may look at.
+struct Check<'a> {
+    source: &'a str,
+    program: &'a Program,
+    catalogue: &'a Catalogue,
+    limits: Limits,
+    found: Vec<Diagnostic>,
+}
+
+impl Check<'_> {
+    /// What a step type says of its keys; `None` for flow and for types that are not there.
+    fn words(&self, kind: &str) -> Option<places::Words> {
+        let (code, operation, _) = steps::find(kind, self.catalogue)?;
+        let mut config = code.meta().config.to_vec();
+        let schema = match operation {
+            Some(o) => {
+                config.extend(["inference-id", "agent-id"]);
+                o.schema.clone()
             }
-            Body::If { condition, .. } | Body::While { condition, .. } => refs.merge(&condition.refs),
-            Body::Switch { expression, .. } => refs.merge(&expression.refs),
-            Body::Foreach { list, .. } => refs.merge(&list.refs()),
-            _ => {}
+            None => steps::schema(code.meta()),
+        };
+        let closed = schema.get("additionalProperties").and_then(Value::as_bool) == Some(false);
+        Some(places::Words { closed, with: schema.get("properties").cloned().unwrap_or_default(), config })
+    }
+    /// JSON Schema of a step type's output.
+    fn output_schema(&self, kind: &str) -> Option<Value> {
+        let (code, operation, _) = steps::find(kind, self.catalogue)?;
+        match operation {
+            Some(o) => Some(o.output.clone()),
+            None => stdx::json::parse(code.meta().output).ok(),
         }
-        if let Some(g) = &step.guard {
-            refs.merge(&g.refs);
-        }
-        if let Some(l) = &step.each {
-            refs.merge(&l.refs());
-        }
-        for name in &refs.steps {
-            if found.len() >= FINDINGS_MAX {
-                return;
-            }
-            if &**name != "self" && program.step(name).is_none() {
-                let mut d = Diagnostic::warning(
-                    "invalidVariableReference",
-                    place(program, ix, name),
-                    format!("no step is called `{name}`"),
-                );
-                if let Some(near) = nearest(name, program.steps.iter().map(|s| &*s.name)) {
-                    d = d.hint(format!("did you mean `steps.{near}`?"));
-                }
-                found.push(d.at(format!("steps.{}", step.name)));
-            }
-        }
-        status_read(program, ix, found);
     }
 }
 
-fn place(program: &Program, ix: usize, name: &str) -> stdx::Span {
-    let span = program.steps[ix].span;
-    let text = program.source.get(span.start..span.end).unwrap_or("");
-    [format!("steps.{name}"), format!("steps['{name}"), format!("steps[\"{name}")]
-        .iter()
-        .find_map(|p| text.find(p.as_str()).map(|i| stdx::Span::new(span.start + i, span.start + i + p.len())))
-        .unwrap_or(span)
-}
-
-/// `steps.x.status` does not exist; authors write it often.
-fn status_read(program: &Program, ix: usize, found: &mut Vec<Diagnostic>) {
-    let step = &program.steps[ix];
-    if step.blocks().is_empty() {
-        let text = program.source.get(step.span.start..step.span.end).unwrap_or("");
-        for other in &program.steps {
-            let wanted = format!("steps.{}.status", other.name);
-            if let Some(i) = text.find(&wanted)
-                && !text[i + wanted.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '_' || c == '-')
-            {
-                let span = stdx::Span::new(step.span.start + i, step.span.start + i + wanted.len());
-                found.push(
-                    Diagnostic::warning("invalidVariablePath", span, format!("`{wanted}` does not exist"))
-                        .hint(format!("test `steps.{0}.error: *`, or look at `steps.{0}.output`", other.name)),
-                );
-                return;
-            }
-        }
-    }
+/// Findings over the whole document; each file of `check` looks at one thing.
+pub(super) fn all(source: &str, root: &Node, program: &Program, catalogue: &Catalogue, found: &mut Vec<Diagnostic>) {
+    let steps = walk::steps(root);
+    let mut cx = Check { source, program, catalogue, limits: program.settings.liquid, found: std::mem::take(found) };
+    names::run(&mut cx, &steps);
+    places::run(&mut cx, root, &steps);
+    flow::run(&mut cx, &steps);
+    values::run(&mut cx, &steps);
+    words::run(&mut cx, root, &steps);
+    *found = cx.found;
 }
 
 /// Checks written parameters against a step's schema: required members and unknown ones.

@@ -22,7 +22,7 @@ use stdx::{Diagnostic, LineIndex, Span, Value};
 /// Steps of a workflow at most.
 pub const STEPS_MAX: usize = 5000;
 
-const TOP: [&str; 11] = [
+pub(super) const TOP: [&str; 11] = [
     "version",
     "name",
     "description",
@@ -35,7 +35,7 @@ const TOP: [&str; 11] = [
     "settings",
     "steps",
 ];
-const ENVELOPE: [&str; 15] = [
+pub(super) const ENVELOPE: [&str; 15] = [
     "name",
     "type",
     "with",
@@ -74,7 +74,7 @@ pub(super) fn load(text: &str, catalogue: &Catalogue) -> (Option<Program>, Vec<D
         Loader { source: text, catalogue, found, steps: vec![], names: BTreeMap::new(), limits: Limits::default() };
     let program = loader.document(&root);
     let mut found = loader.found;
-    check::references(&program, &mut found);
+    check::all(text, &root, &program, catalogue, &mut found);
     found.sort_by_key(|d| (d.span.start, d.span.end));
     found.dedup();
     found.truncate(FINDINGS_MAX);

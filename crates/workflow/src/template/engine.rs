@@ -2,7 +2,7 @@
 //!
 //! Invariants: nothing else in this crate names `liquid`; a template's zone and clock are the run's.
 
-use super::{Limits, Refs, Root, TextError};
+use super::{Limits, Refs, Root, Seg, TextError};
 use stdx::{Span, Value};
 
 /// A compiled template.
@@ -60,6 +60,29 @@ fn refs(paths: &[(Vec<liquid::PathSegment>, Span)]) -> Refs {
         }
     }
     refs
+}
+
+/// Every path that `source` reads with its place in it; empty where it does not parse.
+pub(super) fn uses(source: &str, limits: Limits) -> Vec<(Vec<Seg>, Span)> {
+    let paths = if super::is_typed(source) {
+        match liquid::Expression::parse(&source[3..source.len() - 2]) {
+            Ok(e) => e.paths().into_iter().map(|(p, s)| (p, s.shift(3))).collect(),
+            Err(_) => vec![],
+        }
+    } else {
+        liquid::Template::parse(source, &options(limits, &Root::default())).map_or_else(|_| vec![], |t| t.paths())
+    };
+    let segment = |s: liquid::PathSegment| match s {
+        liquid::PathSegment::Key(k) => Seg::Key(k),
+        liquid::PathSegment::Index(_) => Seg::Index,
+        liquid::PathSegment::Dynamic => Seg::Dynamic,
+    };
+    paths.into_iter().map(|(p, s)| (p.into_iter().map(segment).collect(), s)).collect()
+}
+
+/// Names of all filters.
+pub(super) fn filter_names() -> Vec<&'static str> {
+    liquid::filter_names().collect()
 }
 
 pub(super) fn render(template: &Template, root: &Root, limits: Limits) -> Result<String, String> {
