@@ -15,8 +15,19 @@ function chromiumPath() {
 }
 const ARGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--hide-scrollbars=false'];
 
+/** CPU_THROTTLE=4: the page gets a quarter of the processor, as on a slow machine. What is waited for then has more time. */
+export const SLOW = Math.max(1, Number(process.env.CPU_THROTTLE ?? 1));
+
 export async function launch() {
-  return chromium.launchPersistentContext(mkdtempSync(join(tmpdir(), 'wf-ui-')), { executablePath: chromiumPath(), args: ARGS, viewport: { width: 1440, height: 900 }, reducedMotion: 'reduce', locale: 'en-GB', timezoneId: 'UTC' });
+  const ctx = await chromium.launchPersistentContext(mkdtempSync(join(tmpdir(), 'wf-ui-')), { executablePath: chromiumPath(), args: ARGS, viewport: { width: 1440, height: 900 }, reducedMotion: 'reduce', locale: 'en-GB', timezoneId: 'UTC' });
+  // A figure for how long to wait at most, not for how long to wait: a slow machine takes longer and still passes.
+  ctx.setDefaultTimeout(30_000 * Math.min(SLOW, 3));
+  if (SLOW > 1) {
+    const throttle = async (page) => (await ctx.newCDPSession(page)).send('Emulation.setCPUThrottlingRate', { rate: SLOW });
+    for (const p of ctx.pages()) await throttle(p);
+    ctx.on('page', (p) => void throttle(p).catch(() => {}));
+  }
+  return ctx;
 }
 
 /** {url, mock(path, body), close()}: the mock on a free port, or the real server. */

@@ -15,8 +15,8 @@ await page.locator('.q-row').first().waitFor();
 put('queue: rows on screen after navigation', await page.evaluate(() => performance.now()), 'ms', 800);
 put('row nodes in the DOM', await page.locator('.grid-row').count(), '', 40);
 await settle(page);
-const frames = await page.evaluate(async () => {
-  const g = document.querySelector('[role="treegrid"]');
+const scroll = (role) => page.evaluate(async (r) => {
+  const g = document.querySelector(`[role="${r}"]`);
   const t = [];
   let last = performance.now();
   for (let i = 0; i < 120; i++) {
@@ -27,9 +27,10 @@ const frames = await page.evaluate(async () => {
     last = n;
   }
   return { avg: t.reduce((a, b) => a + b, 0) / t.length, worst: Math.max(...t) };
-});
-put('scrolling 10,000 rows, average frame', frames.avg, 'ms', 25);
-put('scrolling 10,000 rows, worst frame', frames.worst, 'ms', 60);
+}, role);
+const frames = await scroll('treegrid');
+put('scrolling 10,000 alerts, average frame', frames.avg, 'ms', 25);
+put('scrolling 10,000 alerts, worst frame', frames.worst, 'ms', 60);
 await page.evaluate(() => { document.querySelector('[role="treegrid"]').scrollTop = 0; });
 await page.waitForTimeout(300);
 const keys = [];
@@ -45,6 +46,16 @@ for (let i = 0; i < 10; i++) {
 }
 keys.sort((a, b) => a - b);
 put('key to visible answer, median', keys[5], 'ms', 50);
+
+for (const [what, path] of [['cases', '/cases?status=all'], ['executions', '/executions'], ['rules', '/rules']]) {
+  await page.goto(s.url + path);
+  await page.locator('[role="grid"] .grid-row').first().waitFor();
+  await settle(page);
+  const f = await scroll('grid');
+  put(`scrolling 10,000 ${what}, average frame`, f.avg, 'ms', 25);
+  put(`scrolling 10,000 ${what}, worst frame`, f.worst, 'ms', 60);
+  put(`row nodes of ${what} in the DOM`, await page.locator('.grid-row').count(), '', 40);
+}
 
 await page.goto(`${s.url}/workflows/new`);
 await page.locator('.cm-content').click();

@@ -2,7 +2,7 @@
 import { useMediaQuery } from '@mantine/hooks';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { IconArrowDown, IconArrowUp } from '@tabler/icons-react';
-import { useEffect, useRef, useState, type ReactNode } from 'react';
+import { memo, useCallback, useEffect, useMemo, useRef, useState, type ReactNode } from 'react';
 import { useKeys } from './keys';
 
 export type Column<T> = { id: string; label: string; width: string; sort?: string; right?: boolean; hide?: boolean; render: (row: T) => ReactNode };
@@ -12,7 +12,7 @@ export function DataGrid<T>({ label, columns: given, rows, total, rowKey, onOpen
   sort?: string | undefined; order?: 'asc' | 'desc'; onSort?: (sort: string, order: 'asc' | 'desc') => void; onEnd?: () => void; more?: boolean; selected?: string | undefined; open?: (r: T) => string;
 }) {
   const phone = useMediaQuery('(max-width: 767px)', undefined, { getInitialValueInEffect: false });
-  const columns = phone ? given.filter((c) => !c.hide).map((c) => ({ ...c, width: c.width.replace(/minmax\(\d+px/, 'minmax(0') })) : given;
+  const columns = useMemo(() => (phone ? given.filter((c) => !c.hide).map((c) => ({ ...c, width: c.width.replace(/minmax\(\d+px/, 'minmax(0') })) : given), [phone, given]);
   const [at, setAt] = useState(0);
   const scroller = useRef<HTMLDivElement>(null);
   const compact = document.documentElement.dataset.density === 'compact';
@@ -33,7 +33,12 @@ export function DataGrid<T>({ label, columns: given, rows, total, rowKey, onOpen
     { key: 'ArrowDown', label: 'Next', run: () => move(at + 1), hidden: true }, { key: 'ArrowUp', label: 'Previous', run: () => move(at - 1), hidden: true },
     { key: 'Enter', label: 'Open', run: () => rows[at] && onOpen(rows[at]) },
   ]);
-  const grid = { gridTemplateColumns: columns.map((c) => c.width).join(' ') };
+  const template = useMemo(() => columns.map((c) => c.width).join(' '), [columns]);
+  const grid = { gridTemplateColumns: template };
+  // The rows keep one handler, so that scrolling draws only the rows that come in.
+  const pick = useRef((_i: number, _inside: boolean): void => {});
+  pick.current = (i, inside) => { setAt(i); if (!inside && rows[i]) onOpen(rows[i]); };
+  const onPick = useCallback((i: number, inside: boolean) => pick.current(i, inside), []);
   return (
     <div className="grid" ref={scroller} role="grid" aria-label={label} aria-rowcount={total + 1} tabIndex={0} aria-activedescendant={rows[at] ? `g-${at}` : undefined}>
       <div className="grid-head" role="row" style={grid} aria-rowindex={1}>
@@ -50,14 +55,19 @@ export function DataGrid<T>({ label, columns: given, rows, total, rowKey, onOpen
         {shown.map((v) => {
           const r = rows[v.index]!;
           const k = rowKey(r);
-          return (
-            <div key={k} id={`g-${v.index}`} role="row" className="grid-row" aria-rowindex={v.index + 2} aria-selected={selected === undefined ? v.index === at : k === selected} style={{ ...grid, transform: `translateY(${v.start}px)`, height: v.size }} data-href={open?.(r)}
-              onClick={(e) => { setAt(v.index); if (!(e.target as HTMLElement).closest('a, button, input, label')) onOpen(r); }}>
-              {columns.map((c) => <div key={c.id} role="gridcell" className={c.right ? 'r' : undefined}>{c.render(r)}</div>)}
-            </div>
-          );
+          return <GridRow key={k} row={r as unknown} columns={columns as unknown as Column<unknown>[]} template={template} index={v.index} start={v.start} size={v.size} selected={selected === undefined ? v.index === at : k === selected} href={open?.(r)} onPick={onPick} />;
         })}
       </div>
     </div>
   );
 }
+
+type RowProps = { row: unknown; columns: Column<unknown>[]; template: string; index: number; start: number; size: number; selected: boolean; href: string | undefined; onPick: (i: number, inside: boolean) => void };
+const GridRow = memo(function GridRow({ row, columns, template, index, start, size, selected, href, onPick }: RowProps) {
+  return (
+    <div id={`g-${index}`} role="row" className="grid-row" aria-rowindex={index + 2} aria-selected={selected} style={{ gridTemplateColumns: template, transform: `translateY(${start}px)`, height: size }} data-href={href}
+      onClick={(e) => onPick(index, (e.target as HTMLElement).closest('a, button, input, label') !== null)}>
+      {columns.map((c) => <div key={c.id} role="gridcell" className={c.right ? 'r' : undefined}>{c.render(row)}</div>)}
+    </div>
+  );
+});

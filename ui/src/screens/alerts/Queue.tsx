@@ -6,7 +6,7 @@ import { IconChevronDown, IconChevronRight, IconDeviceDesktop, IconFilter, IconN
 import { memo, useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { ApiError } from '../../api/client';
 import { q, queryClient } from '../../api/queries';
-import type { AlertRow, Diagnostic, Queue as QueueData, QueueGroup } from '../../api/types';
+import type { Person, AlertRow, Diagnostic, Queue as QueueData, QueueGroup } from '../../api/types';
 import { AlertDialogs, decide, type Ask } from '../../kit/alert-actions';
 import { Age, Avatar, Kbd, personName, SeverityBars, StateIcon, stateWord } from '../../kit/bits';
 import { age, count, plural, visible } from '../../kit/format';
@@ -120,14 +120,23 @@ export function Queue() {
   const at = cursor >= 0 ? cursor : items.findIndex((i) => i.kind === 'row');
   const current = items[at];
   const scroller = useRef<HTMLDivElement>(null);
+  const [box, setBox] = useState<HTMLDivElement | null>(null);
+  const hold = useCallback((e: HTMLDivElement | null) => { scroller.current = e; setBox(e); }, []);
   const compact = typeof document !== 'undefined' && document.documentElement.dataset.density === 'compact';
   const rowH = compact ? 32 : 46;
-  const virtual = useVirtualizer({ count: items.length, getScrollElement: () => scroller.current, estimateSize: (i) => (items[i]?.kind === 'row' ? rowH : 34), overscan: 6, getItemKey: (i) => items[i]?.id ?? i });
-  const shown = virtual.getVirtualItems();
-  const lastShown = shown[shown.length - 1]?.index ?? 0;
+  const rows = useRef<RowsHandle | null>(null);
+  // Scrolling draws the rows alone; this component hears of it only when the end comes near.
+  const near = useRef(false);
+  const [, setNear] = useState(0);
+  const onNear = useCallback((on: boolean) => {
+    if (near.current === on) return;
+    near.current = on;
+    setNear((n) => n + 1);
+  }, []);
+  const { hasNextPage, isFetchingNextPage, fetchNextPage } = list;
   useEffect(() => {
-    if (lastShown >= items.length - 20 && list.hasNextPage && !list.isFetchingNextPage) void list.fetchNextPage();
-  }, [lastShown, items.length, list]);
+    if (near.current && hasNextPage && !isFetchingNextPage) void fetchNextPage();
+  });
 
   // New rows never move the row under the cursor: they come in by themselves only at the top with nothing selected.
   const [news, setNews] = useState<ReadonlySet<string>>(new Set());
@@ -167,7 +176,7 @@ export function Queue() {
     const i = items[Math.max(0, Math.min(items.length - 1, to))];
     if (!i) return;
     setSel(i.id);
-    virtual.scrollToIndex(items.indexOf(i), { align: 'auto' });
+    rows.current?.scrollTo(items.indexOf(i));
   };
   const fold = (g: QueueGroup, on: boolean): void => {
     const f = new Set(folded);
@@ -193,12 +202,14 @@ export function Queue() {
   const tail = items[items.length - 1];
   const goOn = useRef(loadMore);
   goOn.current = loadMore;
-  const tailGroup = group === 'none' && tail?.kind === 'more' && lastShown >= items.length - 20 ? tail.g : null;
-  const tailCursor = tailGroup?.cursor ?? null;
+  const asked = useRef<string | null>(null);
   useEffect(() => {
-    if (tailGroup) void goOn.current(tailGroup);
-    // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [tailCursor]);
+    // A refetch of the list drops the further rows: the same cursor is asked for again.
+    if (Object.keys(extra).length === 0) asked.current = null;
+    if (group !== 'none' || tail?.kind !== 'more' || !near.current || asked.current === tail.g.cursor) return;
+    asked.current = tail.g.cursor;
+    void goOn.current(tail.g);
+  });
   const rowsOf = (i: Item | undefined): AlertRow[] => {
     if (checked.size > 0) return items.flatMap((x) => (x.kind === 'row' && checked.has(x.row.id) ? [x.row] : []));
     if (i?.kind === 'row') return [i.row];
@@ -235,11 +246,13 @@ export function Queue() {
     setChecked(next);
   };
   // Rows keep the same handlers, so that only the rows that change are drawn again.
-  const acts = useRef({ toggle, setSel, go });
-  acts.current = { toggle, setSel, go };
+  const acts = useRef({ toggle, setSel, go, fold, loadMore });
+  acts.current = { toggle, setSel, go, fold, loadMore };
   const pick = useCallback((id: string, range: boolean) => (range ? acts.current.toggle(id, true) : acts.current.setSel(id)), []);
   const flip = useCallback((id: string) => acts.current.toggle(id), []);
   const openAlert = useCallback((id: string) => acts.current.go(`/alerts/${id}`), []);
+  const flipGroup = useCallback((g: QueueGroup, on: boolean) => acts.current.fold(g, on), []);
+  const askMore = useCallback((g: QueueGroup) => void acts.current.loadMore(g), []);
   const filter = useRef<HTMLInputElement>(null);
   const decisions = write ? [
     { key: 'a', label: 'Accept: acknowledged, assigned to me', run: accept },
@@ -302,33 +315,12 @@ export function Queue() {
               {!data && list.error ? <ErrorState what="The alert queue" error={list.error} retry={() => void list.refetch()} failures={list.failureCount} /> : !data ? <Loading rows={12} /> : items.length === 0 ? <NothingHere view={view} filtered={Boolean(url.q || url.severity)} clear={() => setUrl({ q: undefined, severity: undefined })} /> : (
                 <div className="grid-frame">
                 {news.size > 0 && <button type="button" className="news" onClick={takeIn}><b>{plural(news.size, 'new alert')}</b> above your place <span className="right row">Show <Kbd>.</Kbd></span></button>}
-                <div className="grid" ref={scroller} role="treegrid" aria-label="Alerts" aria-rowcount={head?.total ?? -1} aria-multiselectable tabIndex={0} aria-activedescendant={current ? `r-${at}` : undefined} onScroll={() => { free.current = !selecting && (scroller.current?.scrollTop ?? 0) < 8; }}>
+                <div className="grid" ref={hold} role="treegrid" aria-label="Alerts" aria-rowcount={head?.total ?? -1} aria-multiselectable tabIndex={0} aria-activedescendant={current ? `r-${at}` : undefined} onScroll={() => { free.current = !selecting && (scroller.current?.scrollTop ?? 0) < 8; }}>
                   <div className="grid-head q-cols q-head" role="row">
                     <span role="columnheader"><input type="checkbox" className="check" aria-label="Select all loaded alerts" checked={allOn} ref={(e) => { if (e) e.indeterminate = !allOn && checked.size > 0; }} onChange={() => setChecked(allOn ? new Set() : new Set(pageRows))} /></span>
                     <span role="columnheader" className="c-risk">Risk</span><span role="columnheader">Alert and why</span><span role="columnheader" className="c-host">Host, user</span><span role="columnheader" className="c-flow">Workflow</span><span role="columnheader" className="c-who"><span className="visually-hidden">Assignee</span></span><span role="columnheader" className="r">Age</span>
                   </div>
-                  <div role="rowgroup" style={{ height: virtual.getTotalSize(), position: 'relative' }}>
-                    {shown.map((v) => {
-                      const it = items[v.index]!;
-                      const style = { transform: `translateY(${v.start}px)`, height: v.size };
-                      const common = { id: `r-${v.index}`, role: 'row', style, 'aria-selected': v.index === at } as const;
-                      if (it.kind === 'group') {
-                        const I = ICON[it.g.kind] ?? IconRadar2;
-                        return (
-                          <div key={it.id} {...common} className="grid-row q-group" aria-level={1} aria-expanded={!it.folded} onClick={() => fold(it.g, !it.folded)}>
-                            <div role="gridcell" className="row grow">
-                              {it.folded ? <IconChevronRight size={14} stroke={1.7} aria-hidden /> : <IconChevronDown size={14} stroke={1.7} aria-hidden />}<I size={15} stroke={1.7} className="ink2" aria-hidden />
-                              <span className="strong cut" style={{ flex: 'none', maxWidth: '45%' }}>{visible(it.g.name)}</span><span className="count">{count(it.g.count)}</span>
-                              <span className="ink2 small cut">{it.g.case ? `case ${it.g.case.number ?? it.g.case.title} · ` : ''}{it.g.rules.slice(0, 2).join(', ')}{it.g.rules_total > 2 ? ` and ${it.g.rules_total - 2} more` : ''}</span>
-                            </div>
-                            <span role="gridcell" className="row none"><span className="ink3 small desk">worst</span><SeverityBars severity={it.g.severity} /><span className="small ink2 num" style={{ width: 64, textAlign: 'right' }}><Age at={it.g.oldest} /></span></span>
-                          </div>
-                        );
-                      }
-                      if (it.kind === 'more') return <div key={it.id} {...common} aria-level={2} className="grid-row q-more" onClick={() => void loadMore(it.g)}><span role="gridcell">Show more of {count(it.g.count)}</span></div>;
-                      return <Row key={it.id} r={it.row} index={v.index} start={v.start} size={v.size} level={group === 'none' ? 1 : 2} selected={v.index === at} checked={checked.has(it.row.id)} compact={compact} who={it.row.assignees[0] ? personName(it.row.assignees[0], people) : null} onPick={pick} onToggle={flip} onOpen={openAlert} />;
-                    })}
-                  </div>
+                  <Rows items={items} at={at} checked={checked} compact={compact} rowH={rowH} level={group === 'none' ? 1 : 2} people={people} scroller={box} handle={rows} onNear={onNear} onPick={pick} onToggle={flip} onOpen={openAlert} onFold={flipGroup} onMore={askMore} />
                   {list.isFetchingNextPage && <div className="ink3 small pad">Loading more…</div>}
                 </div>
                 </div>
@@ -354,6 +346,45 @@ export function Queue() {
     </div>
   );
 }
+
+type RowsHandle = { scrollTo: (i: number) => void };
+type RowsProps = {
+  items: Item[]; at: number; checked: ReadonlySet<string>; compact: boolean; rowH: number; level: number; people: Person[] | undefined; scroller: HTMLDivElement | null; handle: React.RefObject<RowsHandle | null>;
+  onNear: (on: boolean) => void; onPick: (id: string, range: boolean) => void; onToggle: (id: string) => void; onOpen: (id: string) => void; onFold: (g: QueueGroup, on: boolean) => void; onMore: (g: QueueGroup) => void;
+};
+const NEAR_END = 20;
+const Rows = memo(function Rows({ items, at, checked, compact, rowH, level, people, scroller, handle, onNear, onPick, onToggle, onOpen, onFold, onMore }: RowsProps) {
+  const virtual = useVirtualizer({ count: items.length, getScrollElement: () => scroller, estimateSize: (i) => (items[i]?.kind === 'row' ? rowH : 34), overscan: 6, getItemKey: (i) => items[i]?.id ?? i });
+  const shown = virtual.getVirtualItems();
+  const last = shown[shown.length - 1]?.index ?? 0;
+  handle.current = { scrollTo: (i) => virtual.scrollToIndex(i, { align: 'auto' }) };
+  useEffect(() => onNear(last >= items.length - NEAR_END), [last, items.length, onNear]);
+  return (
+    <div role="rowgroup" style={{ height: virtual.getTotalSize(), position: 'relative' }}>
+      {shown.map((v) => {
+        const it = items[v.index]!;
+        if (it.kind === 'group') return <GroupRow key={it.id} g={it.g} folded={it.folded} index={v.index} start={v.start} size={v.size} selected={v.index === at} onFold={onFold} />;
+        if (it.kind === 'more') return <div key={it.id} id={`r-${v.index}`} role="row" aria-selected={v.index === at} style={{ transform: `translateY(${v.start}px)`, height: v.size }} aria-level={2} className="grid-row q-more" onClick={() => onMore(it.g)}><span role="gridcell">Show more of {count(it.g.count)}</span></div>;
+        return <Row key={it.id} r={it.row} index={v.index} start={v.start} size={v.size} level={level} selected={v.index === at} checked={checked.has(it.row.id)} compact={compact} who={it.row.assignees[0] ? personName(it.row.assignees[0], people) : null} onPick={onPick} onToggle={onToggle} onOpen={onOpen} />;
+      })}
+    </div>
+  );
+});
+
+type GroupProps = { g: QueueGroup; folded: boolean; index: number; start: number; size: number; selected: boolean; onFold: (g: QueueGroup, on: boolean) => void };
+const GroupRow = memo(function GroupRow({ g, folded, index, start, size, selected, onFold }: GroupProps) {
+  const I = ICON[g.kind] ?? IconRadar2;
+  return (
+    <div id={`r-${index}`} role="row" style={{ transform: `translateY(${start}px)`, height: size }} aria-selected={selected} className="grid-row q-group" aria-level={1} aria-expanded={!folded} onClick={() => onFold(g, !folded)}>
+      <div role="gridcell" className="row grow">
+        {folded ? <IconChevronRight size={14} stroke={1.7} aria-hidden /> : <IconChevronDown size={14} stroke={1.7} aria-hidden />}<I size={15} stroke={1.7} className="ink2" aria-hidden />
+        <span className="strong cut" style={{ flex: 'none', maxWidth: '45%' }}>{visible(g.name)}</span><span className="count">{count(g.count)}</span>
+        <span className="ink2 small cut">{g.case ? `case ${g.case.number ?? g.case.title} · ` : ''}{g.rules.slice(0, 2).join(', ')}{g.rules_total > 2 ? ` and ${g.rules_total - 2} more` : ''}</span>
+      </div>
+      <span role="gridcell" className="row none"><span className="ink3 small desk">worst</span><SeverityBars severity={g.severity} /><span className="small ink2 num" style={{ width: 64, textAlign: 'right' }}><Age at={g.oldest} /></span></span>
+    </div>
+  );
+});
 
 type RowProps = { r: AlertRow; index: number; start: number; size: number; level: number; selected: boolean; checked: boolean; compact: boolean; who: string | null; onPick: (id: string, range: boolean) => void; onToggle: (id: string) => void; onOpen: (id: string) => void };
 const Row = memo(function Row({ r, index, start, size, level, selected, checked, compact, who, onPick, onToggle, onOpen }: RowProps) {

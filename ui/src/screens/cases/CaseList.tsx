@@ -2,7 +2,7 @@
 import { Button, Menu, TextInput } from '@mantine/core';
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { IconFilter, IconSearch } from '@tabler/icons-react';
-import { useCallback, useRef, useState } from 'react';
+import { useCallback, useMemo, useRef, useState } from 'react';
 import { api, qs } from '../../api/client';
 import { q } from '../../api/queries';
 import type { Case, CaseList as List, Person } from '../../api/types';
@@ -40,6 +40,7 @@ export function CaseList() {
   const go = useGo();
   const can = useCan();
   const people = useQuery(q.people()).data;
+  const cols = useMemo(() => columns(people), [people]);
   const [text, setText] = useState(url.search ?? '');
   const search = useDebounced(text, 250);
   const [creating, setCreating] = useState(false);
@@ -74,7 +75,7 @@ export function CaseList() {
       </div>
       {!list.data ? (list.error ? <ErrorState what="The case list" error={list.error} retry={() => void list.refetch()} failures={list.failureCount} /> : <Loading rows={12} />) : rows.length === 0
         ? <Empty title={search || url.severity ? 'No case matches' : view[0] === 'active' ? 'No open case' : 'No case yet'}>{search || url.severity ? 'Other cases may stand outside of the filter.' : 'Workflows and people open cases; press E on an alert to open one.'}</Empty>
-        : <DataGrid label="Cases" columns={columns(people)} rows={rows} total={head!.total} rowKey={(c) => c.id} height={46} onOpen={(c) => go(`/cases/${c.id}`)} sort={sort} order={order} onSort={(s, o) => setUrl({ sort: s === 'updatedAt' ? undefined : s, order: o === 'desc' ? undefined : o })} more={list.hasNextPage} onEnd={end} />}
+        : <DataGrid label="Cases" columns={cols} rows={rows} total={head!.total} rowKey={(c) => c.id} height={46} onOpen={(c) => go(`/cases/${c.id}`)} sort={sort} order={order} onSort={(s, o) => setUrl({ sort: s === 'updatedAt' ? undefined : s, order: o === 'desc' ? undefined : o })} more={list.hasNextPage} onEnd={end} />}
       <NewCase opened={creating} onClose={() => setCreating(false)} />
     </div>
   );
