@@ -18,7 +18,7 @@ const fontLicences: Plugin = {
 
 export default defineConfig({
   plugins: [react(), fontLicences],
-  server: { port: 5173, proxy: { '/api': target, '/internal': target, '/mock': target } },
+  server: { port: 5173, fs: { allow: ['..'] }, proxy: { '/api': target, '/internal': target, '/mock': target } },
   preview: { port: 4173, proxy: { '/api': target, '/internal': target } },
   build: {
     target: 'es2023',
@@ -35,8 +35,9 @@ export default defineConfig({
             { name: 'mantine', test: /node_modules[\\/]@mantine|@floating-ui/ },
             { name: 'codemirror', test: /node_modules[\\/](@codemirror|@lezer|style-mod|crelt|w3c-keyname)/ },
             { name: 'graph', test: /node_modules[\\/](@xyflow|@dagrejs|d3-|zustand|classcat)/ },
+            { name: 'yaml', test: /node_modules[\\/]yaml[\\/]/, priority: 5 },
             { name: 'vendor', test: /node_modules/ },
-            { name: 'kit', test: /src[\\/](kit|api|stream)[\\/](?!CodeEditor|SchemaForm)/ },
+            { name: 'kit', test: /src[\\/](kit|api|stream)[\\/](?!CodeEditor|Diff|SchemaForm|PathPicker|paths|yaml)/ },
           ],
         },
       },

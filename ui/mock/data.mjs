@@ -141,12 +141,24 @@ steps:
     with: { command: "iptables -P OUTPUT DROP" }
 `;
 
+const SCHEMAS = {
+  'ssh.run': { required: ['command'], properties: { command: { type: 'string', description: 'one command' }, host: { type: 'string' } } },
+  http: { required: ['url'], properties: { url: { type: 'string' }, method: { enum: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'], default: 'GET' }, headers: { type: 'object', additionalProperties: { type: 'string' } }, body: {} } },
+  'cases.createCase': { required: ['title', 'description'], properties: { title: { type: 'string', maxLength: 160 }, description: { type: 'string', maxLength: 30000 }, owner: { type: 'string', enum: ['securitySolution', 'observability', 'cases'] }, severity: { type: 'string', enum: ['low', 'medium', 'high', 'critical'], default: 'low' }, tags: { type: 'array', items: { type: 'string' } }, assignees: { type: 'array', items: { type: 'object', properties: { uid: { type: 'string' } }, required: ['uid'] } }, category: { type: 'string' }, settings: { type: 'object', properties: { syncAlerts: { type: 'boolean', default: true } } } } },
+  'cases.addComment': { required: ['case_id', 'comment'], properties: { case_id: { type: 'string' }, comment: { type: 'string', maxLength: 30000 } } },
+  'slack_api.postMessage': { required: ['text'], properties: { text: { type: 'string', maxLength: 4000 }, channels: { type: 'array', items: { type: 'string' } } } },
+  'elasticsearch.search': { properties: { index: { type: 'string' }, query: { type: 'object' }, size: { type: 'integer', minimum: 0, maximum: 10000 } } },
+  'ai.summarize': { properties: { input: {}, instructions: { type: 'string', maxLength: 4000 }, maxLength: { type: 'integer', minimum: 1 } } },
+  waitForApproval: { properties: { message: { type: 'string', description: 'the question' }, approveLabel: { type: 'string' }, rejectLabel: { type: 'string' } } },
+  console: { properties: { message: { type: 'string' } } }, wait: { required: ['duration'], properties: { duration: { type: 'string' } } }, 'data.set': { additionalProperties: true },
+};
+const EXAMPLES = { if: 'condition: \'event.alerts.kibana.alert.severity: critical\'\n  steps: []', foreach: 'foreach: "${{ event.alerts }}"\n  steps: []', console: 'with:\n    message: hello', wait: 'with:\n    duration: 5s' };
 export const STEPS = [
   ['if', 'If', 'flow', 'none'], ['switch', 'Switch', 'flow', 'none'], ['foreach', 'For each', 'flow', 'none'], ['wait', 'Wait', 'flow', 'none'], ['waitForApproval', 'Ask for approval', 'people', 'internal'], ['data.set', 'Set variables', 'data', 'none'], ['console', 'Write to the log', 'data', 'none'],
   ['http', 'HTTP request', 'http', 'read'], ['cases.createCase', 'Open a case', 'cases', 'internal'], ['cases.addComment', 'Comment on a case', 'cases', 'internal'], ['cases.addAlerts', 'Add alerts to a case', 'cases', 'internal'], ['cases.closeCase', 'Close a case', 'cases', 'internal'], ['kibana.SetAlertsStatus', 'Set the status of alerts', 'security', 'internal'], ['elasticsearch.search', 'Search events', 'elastic', 'read'],
   ['ai.summarize', 'Summarise', 'ai', 'write'], ['ai.prompt', 'Ask a model', 'ai', 'write'], ['slack_api.postMessage', 'Send a message', 'connectors', 'write'], ['ssh.run', 'Run a command over SSH', 'connectors', 'destructive'],
-].map(([type, title, group, effect]) => ({ type, title, group, effect, description: title, connector_types: type === 'ssh.run' ? ['.ssh'] : type.startsWith('slack') ? ['.slack_api'] : type.startsWith('ai.') ? ['.gen-ai'] : [], example: `- name: step\n  type: ${type}\n`,
-  schema: { type: 'object', required: type === 'ssh.run' ? ['command'] : [], properties: type === 'ssh.run' ? { command: { type: 'string', description: 'one command' }, host: { type: 'string' } } : type === 'http' ? { url: { type: 'string' }, method: { enum: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] }, body: {} } : {} } }));
+].map(([type, title, group, effect]) => ({ type, title, group, effect, description: title, connector_types: type === 'ssh.run' ? ['.ssh'] : type.startsWith('slack') ? ['.slack_api'] : type.startsWith('ai.') ? ['.gen-ai'] : [], example: `- name: ${type.split('.').pop().replace(/([a-z])([A-Z])/g, '$1_$2').toLowerCase()}\n  type: ${type}\n${EXAMPLES[type] ? `  ${EXAMPLES[type]}\n` : ''}`,
+  schema: { type: 'object', ...(SCHEMAS[type] ?? { properties: {} }) } }));
 export const EFFECT = Object.fromEntries(STEPS.map((s) => [s.type, s.effect]));
 
 const CONNECTOR_TYPES = [
@@ -169,7 +181,7 @@ export function build({ rows = 37, empty = false } = {}) {
   seed = 7;
   const now = Date.now();
   const t0 = now - 375_000;
-  const db = { seq: 1, people, alerts: [], rules: [], workflows: [], executions: [], cases: [], approvals: [], connectors: [], timelines: {}, undo: {}, refused: 0 };
+  const db = { seq: 1, people, alerts: [], rules: [], workflows: [], executions: [], cases: [], approvals: [], connectors: [], timelines: {}, undo: {}, refused: 0, versions: {} };
   db.rules = RULES.map(([name, severity, risk_score, type, query, tid, tname], i) => ({
     id: uuid(), rule_id: `nw-${i + 1}`, name, description: `Finds: ${name.toLowerCase()}.`, enabled: i !== 11, type, language: type === 'eql' ? 'eql' : 'kuery', query, index: ['logs-*'], severity, risk_score, tags: ['northwind'], interval: '5m', from: 'now-6m', immutable: false, revision: 1, version: 1,
     threat: [{ framework: 'MITRE ATT&CK', tactic: { id: 'TA0006', name: 'Credential Access' }, technique: [{ id: tid, name: tname }] }],
@@ -181,6 +193,7 @@ export function build({ rows = 37, empty = false } = {}) {
     wf('contain-workstation', CONTAIN, { effect: 'destructive', steps: 9, approvals: 1, used: 1, runs: 14, failed: 1, p95: 61_100, version: 7 }), wf('enrich-address', ENRICH, { effect: 'read', steps: 2, used: 2, runs: 212, failed: 3, p95: 1840 }), wf('notify-soc', NOTIFY, { effect: 'write', steps: 1, used: 1, runs: 37, p95: 420, version: 3 }),
     wf('visitor-wifi-list', VISITOR, { effect: 'read', steps: 1 }), wf('isolate-old', OLD, { effect: 'destructive', steps: 1 }),
   ];
+  for (const w of db.workflows) for (let n = Math.max(1, w.version - 3); n <= w.version; n++) (db.versions[w.id] ??= []).push({ version: n, at: iso(now - (w.version - n + 2) * 864e5), by: n % 2 ? 'dana' : 'priya', valid: true, executions: n * 7, failed: n === 2 ? 3 : 0, yaml: n === w.version ? w.yaml : w.yaml.replace(/description: (.*)/, `description: $1, as of version ${n}`).replace('timeout: 30m', 'timeout: 10m') });
   db.connectors = [
     { id: 'soc-slack', name: 'soc-slack', connector_type_id: '.slack_api', config: { allowedChannels: ['#soc'] }, referenced_by_count: 2, watchfire: { used_by_workflows: 2, calls_24h: 51, failed_24h: 0, last_error: null, last_error_at: null } },
     { id: 'ssh-clinics', name: 'ssh-clinics', connector_type_id: '.ssh', config: { host: 'ws-bill-014', port: 22, username: 'svc-ir', hostKey: 'ssh-ed25519 AAAAC3…' }, referenced_by_count: 2, watchfire: { used_by_workflows: 2, calls_24h: 4, failed_24h: 1, last_error: 'the connection broke after the command was sent', last_error_at: iso(now - 5e6) } },

@@ -121,10 +121,11 @@ export function createMock({ user = 'elastic', password = 'changeme', rows = 37 
         const parent = stack.at(-1);
         if (!(ty[1] in EFFECT)) diag('error', 'unknownStepType', `no step type \`${ty[1]}\``, i + 2, lines[i + 1].indexOf(ty[1]) + 1, lines[i + 1].length + 1, 'Ctrl Space lists the types');
         if (nodes.some((n) => n.id === m[2])) diag('error', 'duplicateStepName', `a step named \`${m[2]}\` exists`, i + 1, l.indexOf(m[2]) + 1, l.length + 1, 'give each step its own name');
-        const n = { id: m[2], name: m[2], type: ty[1], effect: EFFECT[ty[1]] ?? 'none', range: { startLine: i + 1, endLine: end + 1 }, container: parent?.id ?? null, lane: parent ? (parent.type === 'if' ? 'then' : 'body') : null, detail: /condition: (.*)/.exec(lines[i + 2] ?? '')?.[1]?.replace(/"/g, '') ?? null };
+        const above = lines.slice(0, i).reverse().find((x) => x.trim() && !x.trim().startsWith('#') && x.search(/\S/) < indent); const lane = /^\s*else:/.test(above ?? '') ? 'else' : 'then';
+        const n = { id: m[2], name: m[2], type: ty[1], effect: EFFECT[ty[1]] ?? 'none', range: { startLine: i + 1, endLine: end + 1 }, container: parent?.id ?? null, lane: parent ? (parent.type === 'if' ? lane : 'body') : null, detail: /condition: (.*)/.exec(lines[i + 2] ?? '')?.[1]?.replace(/"/g, '') ?? null };
         const prev = [...nodes].reverse().find((x) => x.container === n.container && x.lane === n.lane);
         if (prev) edges.push({ from: prev.id, to: n.id, label: null, kind: 'next' });
-        else if (parent) edges.push({ from: parent.id, to: n.id, label: parent.type === 'if' ? 'yes' : null, kind: 'branch' });
+        else if (parent) edges.push({ from: parent.id, to: n.id, label: parent.type === 'if' ? (lane === 'else' ? 'otherwise' : 'yes') : null, kind: 'branch' });
         else if (last) edges.push({ from: last.id, to: n.id, label: null, kind: 'next' });
         nodes.push(n);
         if (/^(if|foreach|switch|parallel)$/.test(ty[1])) stack.push({ id: n.id, type: ty[1], indent });
@@ -161,7 +162,7 @@ export function createMock({ user = 'elastic', password = 'changeme', rows = 37 
     const is = (m, re) => (method === m ? re.exec(path) : null);
     let m;
     if (path.startsWith('/mock/')) {
-      if (path === '/mock/reset') { opt = { rows: 37, empty: false, fail: false, denied: false, slow: 0, ...body }; const seq = db.seq; db = build(opt); db.seq = seq + 1; cut = false; for (const s of streams) s.write(`event: gap\ndata: {"seq":${db.seq}}\n\n`); return send(res, 200, {}); }
+      if (path === '/mock/reset') { opt = { rows: 37, empty: false, fail: false, denied: false, slow: 0, features: null, ...body }; const seq = db.seq; db = build(opt); db.seq = seq + 1; cut = false; for (const s of streams) s.write(`event: gap\ndata: {"seq":${db.seq}}\n\n`); return send(res, 200, {}); }
       if (path === '/mock/options') { Object.assign(opt, body); return send(res, 200, {}); }
       if (path === '/mock/stream') { cut = body.cut === true; if (body.close) for (const s of streams) s.end(); return send(res, 200, {}); }
       if (path === '/mock/alert') { const fresh = build({ rows: 1 }).alerts[0]; fresh.id = hex(40) + Date.now(); fresh.start = fresh.time = iso(Date.now()); fresh.host = body.host ?? 'WS-NEW-001'; fresh.case = null; fresh.execution = null; fresh.executions = 0; db.alerts.push(fresh); touch('alerts', fresh.id, { kind: 'created', severity: fresh.severity }); return send(res, 200, { id: fresh.id }); }
@@ -178,7 +179,7 @@ export function createMock({ user = 'elastic', password = 'changeme', rows = 37 
     if (path.startsWith('/api/') || path.startsWith('/internal/')) {
       if (!sid || !sessions.has(sid)) return err(res, 401, 'sign in first');
       if (is('POST', /^\/internal\/security\/logout$/)) { sessions.delete(sid); return send(res, 204, undefined, { 'set-cookie': 'sid=; Path=/; Max-Age=0' }); }
-      if (path === '/api/watchfire/me') return send(res, 200, { user: { uid: 'u_dana', username: 'dana', full_name: 'Dana Whitfield' }, roles: opt.denied ? ['viewer'] : ['superuser'], privileges: opt.denied ? ['alerts:read', 'cases:read', 'approvals:read', 'workflows:read', 'executions:read', 'rules:read', 'connectors:read'] : ['*'], space: { id: 'default', name: 'Default' }, organisation: 'Northwind Clinics', version: '0.1.0', demo: false, features: { undo: true, alert_history: true, rule_check: true, setup: true, search: true, model: true } });
+      if (path === '/api/watchfire/me') return send(res, 200, { user: { uid: 'u_dana', username: 'dana', full_name: 'Dana Whitfield' }, roles: opt.denied ? ['viewer'] : ['superuser'], privileges: opt.denied ? ['alerts:read', 'cases:read', 'approvals:read', 'workflows:read', 'executions:read', 'rules:read', 'connectors:read'] : ['*'], space: { id: 'default', name: 'Default' }, organisation: 'Northwind Clinics', version: '0.1.0', demo: false, features: { undo: true, alert_history: true, rule_check: true, setup: true, search: true, model: true, ...(opt.features ?? { dry_run: true, rerun: true, versions: true, input_forms: true, conditions: true }) } });
       if (path === '/api/watchfire/stream') {
         res.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
         res.write(`retry: 2000\n\nevent: beat\ndata: ${JSON.stringify({ seq: db.seq, at: iso(Date.now()), events_per_second: opt.empty ? 0 : 1284, event_to_alert_p99_ms: opt.empty ? null : 9 })}\n\n`);
@@ -310,6 +311,7 @@ export function createMock({ user = 'elastic', password = 'changeme', rows = 37 
       if (m && !w) return err(res, 404, 'no such workflow');
       const v = body.yaml === undefined ? null : validate(body.yaml);
       if (!w) { w = { id: v.watchfire.name ?? hex(8), tags: [], version: 0, createdAt: iso(Date.now()), createdBy: 'dana', enabled: !/enabled: false/.test(body.yaml), watchfire: { approvals: 0, used_by_rules: 0, runs_24h: 0, failed_24h: 0, p95_ms: null, last_execution: null } }; db.workflows.push(w); }
+      if (v) (db.versions[w.id] ??= []).push({ version: w.version + 1, at: iso(Date.now()), by: 'dana', yaml: body.yaml, valid: v.valid, executions: 0, failed: 0 });
       if (v) Object.assign(w, { yaml: body.yaml, name: v.watchfire.name ?? 'Untitled workflow', description: /^description: (.*)/m.exec(body.yaml)?.[1] ?? '', valid: v.valid, version: w.version + 1, watchfire: { ...w.watchfire, effect: v.watchfire.effect, triggers: v.watchfire.triggers, steps: v.graph?.nodes.length ?? 0 } });
       if (v && !v.valid) w.enabled = false;
       if (typeof body.enabled === 'boolean') w.enabled = body.enabled;
@@ -318,6 +320,37 @@ export function createMock({ user = 'elastic', password = 'changeme', rows = 37 
       return send(res, 200, w);
     }
     if ((m = is('GET', /^\/api\/workflows\/workflow\/([^/]+)$/))) { const w = db.workflows.find((x) => x.id === m[1]); return w ? send(res, 200, w) : err(res, 404, 'Workflow not found'); }
+    if ((m = is('GET', /^\/api\/workflows\/workflow\/([^/]+)\/versions$/))) { const w = db.workflows.find((x) => x.id === m[1]); return w ? send(res, 200, { versions: [...(db.versions[w.id] ?? [])].reverse().map(({ yaml, ...v }) => ({ ...v, current: v.version === w.version })) }) : err(res, 404, 'Workflow not found'); }
+    if ((m = is('GET', /^\/api\/workflows\/workflow\/([^/]+)\/versions\/(\d+)$/))) { const v = db.versions[m[1]]?.find((x) => x.version === Number(m[2])); return v ? send(res, 200, v) : err(res, 404, 'no such version'); }
+    if ((m = is('POST', /^\/api\/workflows\/workflow\/([^/]+)\/versions\/(\d+)\/restore$/))) {
+      const w = db.workflows.find((x) => x.id === m[1]), v = db.versions[m[1]]?.find((x) => x.version === Number(m[2]));
+      if (!w || !v) return err(res, 404, 'no such version');
+      w.version++;
+      w.yaml = v.yaml;
+      db.versions[w.id].push({ ...v, version: w.version, at: iso(Date.now()), by: 'dana', executions: 0, failed: 0 });
+      touch('workflows', w.id, { kind: 'updated' });
+      return send(res, 200, w);
+    }
+    if (is('POST', /^\/api\/workflows\/test$/)) {
+      const v = validate(String(body.workflowYaml ?? ''));
+      if (!v.valid) return err(res, 400, `Invalid workflow yaml: ${v.diagnostics[0].message}`);
+      if (body.dryRun !== true) return err(res, 400, 'the page never tests for real');
+      const now = Date.now(), id = hex(8) + '-' + hex(12);
+      db.tested = { yaml: body.workflowYaml, inputs: body.inputs };
+      const steps = (v.graph?.nodes ?? []).filter((n) => !n.id.startsWith('trigger')).map((n, i) => ({ id: hex(12), stepId: n.name, stepType: n.type, workflowRunId: id, workflowId: body.workflowId ?? 'test', status: 'completed', scopeStack: n.container ? [{ name: n.container, kind: 'if', index: null }] : [], startedAt: iso(now + i), finishedAt: iso(now + i + 1), executionTimeMs: 1, topologicalIndex: i, globalExecutionIndex: i, stepExecutionIndex: 0, input: {}, output: null, error: null, watchfire: { effect: n.effect, connector: null, attempts: [], waits: [], approval: null, request: n.effect === 'none' ? null : `${n.type} as it would be sent`, secrets: [], key: null, delivery: n.effect === 'none' ? null : 'not sent' } }));
+      db.executions.unshift({ ...db.executions[0], id, workflowId: body.workflowId ?? 'test', workflowName: v.watchfire.name, status: 'completed', isTestRun: true, startedAt: iso(now), createdAt: iso(now), finishedAt: iso(now + steps.length), duration: steps.length, error: null, version: null, yaml: body.workflowYaml, triggeredBy: 'test', stepExecutions: steps, watchfire: { effect: v.watchfire.effect, queue_ms: 0, run_ms: steps.length, wait_ms: 0, cause: null, rule: null, alerts: [], case: null, approval: null, held: 0, dry_run: true } });
+      return send(res, 200, { workflowExecutionId: id });
+    }
+    if ((m = is('POST', /^\/api\/workflows\/executions\/([^/]+)\/rerun$/))) {
+      const e = db.executions.find((x) => x.id === m[1]);
+      if (!e) return err(res, 404, 'Execution not found');
+      const at = body.from ? e.stepExecutions.findIndex((x) => x.id === body.from) : 0, id = hex(8) + '-' + hex(12);
+      if (at < 0) return err(res, 400, 'no such step');
+      db.executions.unshift({ ...e, id, status: 'completed', startedAt: iso(Date.now()), createdAt: iso(Date.now()), finishedAt: iso(Date.now() + 30), duration: 30, error: null, stepExecutions: e.stepExecutions.map((x, i) => ({ ...x, id: hex(12), workflowRunId: id, status: 'completed', error: null, startedAt: iso(Date.now() + i), finishedAt: iso(Date.now() + i + 1), executionTimeMs: 1, watchfire: { ...x.watchfire, attempts: [], waits: [], approval: null, ...(i < at ? { delivery: 'kept from the first run' } : {}) } })), watchfire: { ...e.watchfire, approval: null, rerun_of: e.id } });
+      e.watchfire = { ...e.watchfire, reruns: [...(e.watchfire.reruns ?? []), id] };
+      touch('executions', id, { kind: 'created' });
+      return send(res, 200, { workflowExecutionId: id });
+    }
     if ((m = is('DELETE', /^\/api\/workflows\/workflow\/([^/]+)$/))) { db.workflows = db.workflows.filter((x) => x.id !== m[1]); touch('workflows', m[1], { kind: 'deleted' }); return send(res, 200, {}); }
     if ((m = is('POST', /^\/api\/workflows\/workflow\/([^/]+)\/run$/))) {
       const w = db.workflows.find((x) => x.id === m[1]);
@@ -337,7 +370,7 @@ export function createMock({ user = 'elastic', password = 'changeme', rows = 37 
       const page = Number(p.get('page') ?? 1), size = Number(p.get('size') ?? 50);
       return send(res, 200, { results: l.slice((page - 1) * size, page * size).map(item), page, size, total: l.length, counts });
     }
-    if ((m = is('GET', /^\/api\/workflows\/executions\/([^/]+)$/))) { const e = db.executions.find((x) => x.id === m[1]); return e ? send(res, 200, { ...e, stepExecutions: e.stepExecutions.map(({ input, output, ...s }) => s) }) : err(res, 404, 'Execution not found'); }
+    if ((m = is('GET', /^\/api\/workflows\/executions\/([^/]+)$/))) { const e = db.executions.find((x) => x.id === m[1]); return e ? send(res, 200, { ...e, stepExecutions: e.stepExecutions.map(({ input, output, ...s }) => ({ ...s, ...(p.get('includeInput') === 'true' ? { input } : {}), ...(p.get('includeOutput') === 'true' ? { output } : {}) })) }) : err(res, 404, 'Execution not found'); }
     if ((m = is('GET', /^\/api\/workflows\/executions\/([^/]+)\/step\/([^/]+)$/))) { const s = db.executions.find((x) => x.id === m[1])?.stepExecutions.find((x) => x.id === m[2]); return s ? send(res, 200, s) : err(res, 404, 'no such step'); }
     if ((m = is('POST', /^\/api\/workflows\/executions\/([^/]+)\/cancel$/))) { const e = db.executions.find((x) => x.id === m[1]); if (!e) return err(res, 404, 'Execution not found'); e.status = 'cancelled'; e.finishedAt = iso(Date.now()); e.duration = Date.now() - Date.parse(e.startedAt); touch('executions', e.id, { kind: 'updated', status: 'cancelled' }); return send(res, 200, {}); }
     if (path === '/api/watchfire/catalogue') return send(res, 200, db.catalogue);

@@ -29,6 +29,7 @@ export type Features = {
   rule_check?: boolean;          // §7
   setup?: boolean;               // §8
   search?: boolean;              // §8
+  dry_run?: boolean; step_test?: boolean; rerun?: boolean; versions?: boolean; templates?: boolean; input_forms?: boolean; conditions?: boolean; passkeys?: boolean;
 };
 export type Counts = { alerts: number; cases: number; approvals: number; connectors_failing: number };  // open alerts; open + in-progress cases; approvals waiting for me
 export type Person = { uid: string; username: string; full_name: string | null };
@@ -157,7 +158,7 @@ export type ExecutionItem = {
   error: { type: string; message: string; details?: unknown } | null;
   executedBy: string; triggeredBy: string;                                    // 'manual' | 'alert' | …
   concurrencyGroupKey: string | null;
-  watchfire: { effect: Effect; queue_ms: number; run_ms: number; wait_ms: number; cause: string | null; rule: Ref | null; alerts: string[]; case: CaseRef | null; approval: string | null; held: number };
+  watchfire: { effect: Effect; queue_ms: number; run_ms: number; wait_ms: number; cause: string | null; rule: Ref | null; alerts: string[]; case: CaseRef | null; approval: string | null; held: number; dry_run?: boolean; rerun_of?: string | null; reruns?: string[] };
 };
 export type StepExecution = {
   id: string; stepId: string; stepType: string; workflowRunId: string; workflowId: string; status: Status;
@@ -200,6 +201,7 @@ export type Workflow = {
   id: string; name: string; description: string | null; enabled: boolean; tags: string[]; yaml?: string; valid: boolean; version?: number;
   createdAt: Time; createdBy: string; lastUpdatedAt: Time; lastUpdatedBy: string;
 } & WorkflowExtras;
+export type WorkflowVersion = { version: number; at: Time; by: string; valid: boolean; current: boolean; executions: number; failed: number };
 export type WorkflowList = { page: number; size: number; total: number; results: Workflow[] };
 export type Execution = ExecutionItem & {
   createdAt: Time; version: number | null; yaml: string; context: unknown; cancelRequested: boolean; stepExecutions: StepExecution[];

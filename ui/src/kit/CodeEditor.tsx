@@ -1,6 +1,6 @@
 // CodeMirror with our colours: text in, text out; diagnostics from the server under their lines.
 import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap, type CompletionSource } from '@codemirror/autocomplete';
-import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirror/commands';
+import { defaultKeymap, history, historyKeymap, indentWithTab, isolateHistory, redo, undo } from '@codemirror/commands';
 import { yaml } from '@codemirror/lang-yaml';
 import { bracketMatching, foldGutter, foldKeymap, HighlightStyle, indentOnInput, syntaxHighlighting } from '@codemirror/language';
 import { lintGutter, setDiagnostics, type Diagnostic as CmDiagnostic } from '@codemirror/lint';
@@ -10,6 +10,7 @@ import { Decoration, drawSelection, EditorView, highlightActiveLine, highlightAc
 import { tags as t } from '@lezer/highlight';
 import { useEffect, useRef } from 'react';
 import type { Diagnostic } from '../api/types';
+import { change } from './yaml/change';
 
 const colours = HighlightStyle.define([
   { tag: [t.propertyName, t.definition(t.propertyName), t.attributeName], color: 'var(--ink)', fontWeight: '600' },
@@ -72,7 +73,7 @@ const band = StateField.define<DecorationSet>({
   provide: (f) => EditorView.decorations.from(f),
 });
 
-export type EditorHandle = { goTo: (line: number, column?: number, focus?: boolean) => void; focus: () => void; set: (text: string) => void };
+export type EditorHandle = { goTo: (line: number, column?: number, focus?: boolean) => void; focus: () => void; undo: () => void; redo: () => void };
 type Props = {
   value: string; onChange: (text: string) => void; label: string; readOnly?: boolean; diagnostics?: Diagnostic[]; inline?: boolean; highlight?: { from: number; to: number } | null; onCursor?: (line: number) => void;
   complete?: CompletionSource; handle?: React.RefObject<EditorHandle | null>; language?: 'yaml' | 'plain'; minHeight?: string; onSave?: () => void; onRun?: () => void;
@@ -119,7 +120,8 @@ export default function CodeEditor(p: Props) {
           if (focus) v.focus();
         },
         focus: () => v.focus(),
-        set: (text) => v.dispatch({ changes: { from: 0, to: v.state.doc.length, insert: text } }),
+        undo: () => void undo(v),
+        redo: () => void redo(v),
       };
     }
     return () => v.destroy();
@@ -128,7 +130,9 @@ export default function CodeEditor(p: Props) {
   }, []);
   useEffect(() => {
     const v = view.current!;
-    if (p.value !== v.state.doc.toString()) v.dispatch({ changes: { from: 0, to: v.state.doc.length, insert: p.value } });
+    // What a form or the graph changed comes in as one step of the history, and only the characters that differ.
+    const c = change(v.state.doc.toString(), p.value);
+    if (c) v.dispatch({ changes: c, annotations: isolateHistory.of('full'), userEvent: 'input.form' });
   }, [p.value]);
   useEffect(() => { view.current!.dispatch({ effects: ro.current.reconfigure(EditorState.readOnly.of(p.readOnly ?? false)) }); }, [p.readOnly]);
   useEffect(() => {

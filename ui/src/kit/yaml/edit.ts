@@ -4,6 +4,7 @@ import { isMap, isScalar, isSeq, visit, type Document, type Node, type Scalar, t
 import { column, dashOf, EditError, endOf, isFlow, itemLines, lineEnd, lineStart, nodeAt, pairOf, parse, stepsOf, toJs, withComments, type Path, type StepRef } from './doc';
 import { behindDash, behindKey, block, flow, items, key as keyText, map as mapText, text1 } from './emit';
 
+export { change, lineDiff, type Change, type LineDiff } from './change';
 export { EditError, stepsOf, type Path, type StepRef };
 type Json = unknown;
 type Obj = Record<string, Json>;
@@ -480,27 +481,4 @@ export function wrapStep(text: string, path: Path, kind: 'if' | 'foreach'): { te
   const chunk = chunkOf(text, seq, index);
   const body = `${stepText(head as NewStep)}  steps:\n${indented(chunk, 4)}`;
   return { text: checked(splice(text, l.from, l.to, indented(body, l.col)), want, 'this'), name };
-}
-
-// ---- what a change is ----
-
-export type Change = { from: number; to: number; insert: string };
-/** The one stretch in which two texts differ. */
-export function change(a: string, b: string): Change | null {
-  if (a === b) return null;
-  let i = 0;
-  while (i < a.length && i < b.length && a[i] === b[i]) i++;
-  let x = a.length, y = b.length;
-  while (x > i && y > i && a[x - 1] === b[y - 1]) { x--; y--; }
-  return { from: i, to: x, insert: b.slice(i, y) };
-}
-export type LineDiff = { line: number; before: string | null; removed: string[]; added: string[]; after: string | null };
-/** The lines that a change touches, with one before and one after. */
-export function lineDiff(a: string, b: string): LineDiff | null {
-  if (a === b) return null;
-  const x = a.split('\n'), y = b.split('\n');
-  let i = 0, j = 0;
-  while (i < x.length && i < y.length && x[i] === y[i]) i++;
-  while (j < x.length - i && j < y.length - i && x[x.length - 1 - j] === y[y.length - 1 - j]) j++;
-  return { line: i + 1, before: x[i - 1] ?? null, removed: x.slice(i, x.length - j), added: y.slice(i, y.length - j), after: x[x.length - j] ?? null };
 }

@@ -1,10 +1,11 @@
-// The workflow editor: text on the left, checked by the server while you write; the graph of what it read beside it.
+// The workflow editor: one text, checked by the server while one writes; the graph and the forms are views of it, and what is done there changes
+// the text by range.
 import type { CompletionContext } from '@codemirror/autocomplete';
-import { Button, Checkbox, Modal, Switch, Textarea } from '@mantine/core';
+import { Button, Select, Switch } from '@mantine/core';
 import { modals } from '@mantine/modals';
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { useBlocker, useParams } from '@tanstack/react-router';
-import { IconAlertCircle, IconCircleCheck, IconCode, IconColumns2, IconPlayerPlay } from '@tabler/icons-react';
+import { IconAlertCircle, IconCircleCheck, IconCode, IconColumns2, IconFlask, IconHistory, IconLayoutSidebarRight, IconPlayerPlay } from '@tabler/icons-react';
 import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { ApiError, api, seg } from '../../api/client';
 import { q, queryClient } from '../../api/queries';
@@ -14,11 +15,19 @@ import type { EditorHandle } from '../../kit/CodeEditor';
 import { count, plural, visible } from '../../kit/format';
 import { Go, useGo } from '../../kit/go';
 import { useKeys } from '../../kit/keys';
-import { useCan } from '../../kit/me';
+import { useCan, useFeature } from '../../kit/me';
 import { ErrorState, Loading } from '../../kit/states';
 import { toast, toastError } from '../../kit/toast';
 import { useUrl } from '../../kit/url';
+import { parse, toJs } from '../../kit/yaml/doc';
+import { commentOut, duplicateStep, EditError, insertStep, moveStep, removeStep, stepsOf, wrapStep, type StepRef } from '../../kit/yaml/edit';
 import { PageHead } from '../../shell/Shell';
+import type { Spot } from './GraphView';
+import { Head, Inspector, type StepAct } from './Inspector';
+import { RunDialog } from './RunDialog';
+import { pathsFor, useSample, useSamples } from './sample';
+import { StepCatalogue } from './StepCatalogue';
+import { Versions } from './Versions';
 import { setEnabled } from './WorkflowList';
 
 const CodeEditor = lazy(() => import('../../kit/CodeEditor'));
@@ -54,7 +63,7 @@ function Body({ w }: { w: Workflow | null }) {
   const [base, setBase] = useState(saved);
   const [text, setText] = useState(w ? saved : FRESH);
   const [busy, setBusy] = useState(false);
-  const [running, setRunning] = useState(false);
+  const [running, setRunning] = useState<'run' | 'dry' | null>(null);
   const handle = useRef<EditorHandle | null>(null);
   const dirty = text !== base && (w !== null || text !== FRESH);
   const dirtyRef = useRef(dirty);
@@ -86,6 +95,62 @@ function Body({ w }: { w: Workflow | null }) {
   }, [v, graph]);
   const problems = v?.diagnostics ?? [];
   const nErr = problems.filter((d) => d.severity === 'error').length, nWarn = problems.filter((d) => d.severity === 'warning').length;
+  const view = url.view === 'yaml' ? 'yaml' : url.view === 'builder' ? 'builder' : url.view === 'versions' ? 'versions' : 'graph';
+  // The steps as they stand in this very text, not in the one the server saw last.
+  const read = useMemo((): { js: unknown; steps: StepRef[] } => {
+    try {
+      const doc = parse(text);
+      return { js: toJs(doc), steps: stepsOf(text, doc) };
+    } catch {
+      return { js: null, steps: [] };
+    }
+  }, [text]);
+  const steps = read.steps;
+  const [picked, setPicked] = useState<string | null>(url.step ?? null);
+  const here = steps.find((s) => s.name === picked) ?? null;
+  const [adding, setAdding] = useState<Spot | null>(null);
+  const refuse = useCallback((why: string) => toastError('Nothing was changed', new Error(why)), []);
+  const change = useCallback((next: string, select?: string | null) => {
+    setText(next);
+    if (select !== undefined) setPicked(select);
+  }, []);
+  const attempt = (f: () => { text: string; select?: string | null }): void => {
+    try {
+      const r = f();
+      change(r.text, r.select);
+    } catch (e) {
+      refuse(e instanceof EditError ? e.message : String(e));
+    }
+  };
+  const act = (s: StepRef, a: StepAct): void => {
+    if (!write) return;
+    const siblings = steps.filter((x) => x.list.join('/') === s.list.join('/'));
+    if (a === 'before') setAdding({ list: s.list, index: s.index, after: `before ${s.name}` });
+    else if (a === 'after') setAdding({ list: s.list, index: s.index + 1, after: `after ${s.name}` });
+    else if (a === 'duplicate') attempt(() => { const d = duplicateStep(text, s.path); return { text: d.text, select: d.name }; });
+    else if (a === 'comment') attempt(() => ({ text: commentOut(text, s.path), select: null }));
+    else if (a === 'if' || a === 'foreach') attempt(() => { const r = wrapStep(text, s.path, a); return { text: r.text, select: r.name }; });
+    else if (a === 'delete') attempt(() => ({ text: removeStep(text, s.path), select: siblings[s.index + 1]?.name ?? siblings[s.index - 1]?.name ?? null }));
+    else if (a === 'up') { if (s.index > 0) attempt(() => ({ text: moveStep(text, s.path, s.list, s.index - 1) })); }
+    else if (s.index < siblings.length - 1) attempt(() => ({ text: moveStep(text, s.path, s.list, s.index + 2) }));
+  };
+  const insert = (chunk: string): void => {
+    if (!adding) return;
+    const spot = adding;
+    attempt(() => {
+      const next = insertStep(text, spot.list, spot.index, chunk);
+      const fresh = stepsOf(next).filter((x) => x.list.join('/') === spot.list.join('/'));
+      const many = stepsOf(`steps:\n${chunk.replace(/^/gm, '  ')}`).filter((x) => x.depth === 0).length;
+      return { text: next, select: fresh[spot.index + many - 1]?.name ?? null };
+    });
+    setAdding(null);
+  };
+  const edits = useMemo(() => (write ? { onInsert: (s: Spot) => setAdding(s), onMove: (name: string, s: Spot) => mover.current(name, s) } : null), [write]);
+  const mover = useRef((_n: string, _s: Spot): void => {});
+  mover.current = (name, s) => { const r = steps.find((x) => x.name === name); if (r) attempt(() => ({ text: moveStep(text, r.path, s.list, s.index), select: name })); };
+  const samples = useSamples(w?.id ?? null);
+  const sampleId = url.sample ?? samples[0]?.value;
+  const sample = useSample(view === 'builder' ? sampleId : undefined);
   const jumped = useRef(false);
   useEffect(() => {
     if (jumped.current || !url.step || !graph || !handle.current) return;
@@ -115,15 +180,25 @@ function Body({ w }: { w: Workflow | null }) {
       setBusy(false);
     }
   }, [w, text, write, busy, go, url.rule]);
-  useBlocker({ shouldBlockFn: async () => dirtyRef.current && !(await new Promise<boolean>((ok) => modals.openConfirmModal({ title: 'Leave without saving?', children: <p>Your changes to this workflow are not saved.</p>, labels: { confirm: 'Leave', cancel: 'Stay' }, confirmProps: { variant: 'filled', color: 'danger' }, onConfirm: () => ok(true), onCancel: () => ok(false), onClose: () => ok(false) }))), enableBeforeUnload: () => dirtyRef.current, disabled: !dirty });
+  useBlocker({ shouldBlockFn: async ({ current, next }) => current.pathname !== next.pathname && dirtyRef.current && !(await new Promise<boolean>((ok) => modals.openConfirmModal({ title: 'Leave without saving?', children: <p>Your changes to this workflow are not saved.</p>, labels: { confirm: 'Leave', cancel: 'Stay' }, confirmProps: { variant: 'filled', color: 'danger' }, onConfirm: () => ok(true), onCancel: () => ok(false), onClose: () => ok(false) }))), enableBeforeUnload: () => dirtyRef.current, disabled: !dirty });
   const nextProblem = (): void => {
     const d = problems.find((x) => x.line > line) ?? problems[0];
     if (d) handle.current?.goTo(d.line, d.column, true);
   };
-  const run = (): void => { if (w) setRunning(true); };
+  const dry = useFeature('dry_run'), hasVersions = useFeature('versions');
+  const nameRef = useRef<HTMLInputElement | null>(null);
+  const run = (): void => { if (w || dry) setRunning('run'); };
+  const tryIt = (): void => setRunning('dry');
   useKeys('Workflow', [
     { key: 'Ctrl+s', label: 'Save', run: () => void save() }, { key: 'F8', label: 'Next problem', run: nextProblem }, ...(w ? [{ key: 'Ctrl+Enter', label: 'Run…', run }] : []),
     { key: 'e', label: 'Into the text', run: () => handle.current?.focus() },
+    ...(write && view !== 'versions' ? [
+      { key: 'Ctrl+z', label: 'Undo', run: () => handle.current?.undo() }, { key: 'Ctrl+y', label: 'Redo', run: () => handle.current?.redo(), hidden: true },
+      { key: 'n', label: 'Add a step after', run: () => { const s = here ?? steps[steps.length - 1]; if (s) act(s, 'after'); else setAdding({ list: ['steps'], index: 0, after: '' }); } },
+      { key: 'F2', label: 'Rename the step', run: () => nameRef.current?.select() },
+      { key: 'Delete', label: 'Delete the step', run: () => here && act(here, 'delete') },
+      { key: 'Alt+ArrowUp', label: 'Move the step up', run: () => here && act(here, 'up') }, { key: 'Alt+ArrowDown', label: 'Move the step down', run: () => here && act(here, 'down') },
+    ] : []),
   ]);
   const catalogue = useQuery(q.catalogue()).data;
   const connectors = useQuery({ ...q.connectors(), enabled: can('connectors:read') }).data;
@@ -148,7 +223,11 @@ function Body({ w }: { w: Workflow | null }) {
     }
     return null;
   }, [catalogue, connectors, graph]);
-  const view = url.view === 'yaml' ? 'yaml' : 'graph';
+  const node = graph?.nodes.find((n) => n.id === here?.name || n.name === here?.name);
+  const paths = useMemo(() => (view === 'builder' ? pathsFor(here, steps, read.js, sample, catalogue) : []), [view, here, steps, read.js, sample, catalogue]);
+  const mine = useMemo(() => (here ? problems.filter((d) => d.line >= here.line && d.line <= here.endLine && !steps.some((s) => s.parent === here.name && d.line >= s.line && d.line <= s.endLine)) : []), [here, problems, steps]);
+  const suggested = useMemo(() => { const kinds = new Map<string, number>(); for (const s of steps) kinds.set(s.type, (kinds.get(s.type) ?? 0) + 1); return [...kinds.keys()].filter((t) => !['if', 'switch', 'foreach', 'while', 'parallel'].includes(t)).slice(0, 8); }, [steps]);
+  const guarded = adding !== null && steps.some((s) => s.type === 'waitForApproval' && !(s.list.length > adding.list.length) && (s.list.join('/') === adding.list.join('/') ? s.index < adding.index : adding.list.join('/').startsWith(s.list.join('/')) && s.index < Number(adding.list[s.list.length])));
   const effect = v?.watchfire?.effect ?? w?.watchfire?.effect;
   return (
     <div className="page">
@@ -156,6 +235,7 @@ function Body({ w }: { w: Workflow | null }) {
         <>
           {dirty && <span className="small ink2 nowrap">not saved</span>}
           {w && <Switch size="xs" label="Enabled" checked={w.enabled} disabled={!write || (!w.valid && !w.enabled)} onChange={(e) => void setEnabled(w, e.currentTarget.checked)} />}
+          {dry && can('workflows:execute') && <Button leftSection={<IconFlask size={14} stroke={1.7} />} onClick={tryIt}>Try without effect</Button>}
           {w && can('workflows:execute') && <Button leftSection={<IconPlayerPlay size={14} stroke={1.7} />} rightSection={<Kbd>Ctrl ⏎</Kbd>} onClick={run}>Run…</Button>}
           {write && <Button variant="filled" onClick={() => void save()} disabled={busy || (!dirty && w !== null)} rightSection={<Kbd>Ctrl S</Kbd>}>{w ? 'Save' : url.rule ? 'Save and attach' : 'Create'}</Button>}
         </>
@@ -163,13 +243,17 @@ function Body({ w }: { w: Workflow | null }) {
       <div className="row" style={{ padding: '6px 16px', borderBottom: '1px solid var(--line)', flex: 'none' }}>
         <div className="tabs" role="tablist" aria-label="Views">
           <button type="button" role="tab" className="tab desk" aria-selected={view === 'graph'} onClick={() => setUrl({ view: undefined })}><IconColumns2 size={15} stroke={1.7} aria-hidden />YAML and graph</button>
+          <button type="button" role="tab" className="tab" aria-selected={view === 'builder'} onClick={() => setUrl({ view: 'builder' })}><IconLayoutSidebarRight size={15} stroke={1.7} aria-hidden />Builder</button>
           <button type="button" role="tab" className="tab" aria-selected={view === 'yaml'} onClick={() => setUrl({ view: 'yaml' })}><IconCode size={15} stroke={1.7} aria-hidden />YAML</button>
+          {w && hasVersions && <button type="button" role="tab" className="tab" aria-selected={view === 'versions'} onClick={() => setUrl({ view: 'versions' })}><IconHistory size={15} stroke={1.7} aria-hidden />Versions <span className="n">{w.version ?? ''}</span></button>}
         </div>
         {w && <><span style={{ width: 1, height: 18, background: 'var(--line)' }} /><Go to="/executions" search={{ workflow: w.id }} className="small">Executions{w.watchfire ? ` ${count(w.watchfire.runs_24h)} in 24 h` : ''}</Go>{w.watchfire && w.watchfire.used_by_rules > 0 && <span className="small ink2">used by {plural(w.watchfire.used_by_rules, 'rule')}</span>}</>}
         {w && !w.valid && <span className="chip crit">stored with errors, disabled</span>}
+        {view === 'builder' && samples.length > 0 && <span className="right row small ink2 desk">Sample values from<Select aria-label="Sample values from" size="xs" w={250} data={samples} value={sampleId ?? null} allowDeselect={false} onChange={(x) => setUrl({ sample: x ?? undefined })} /></span>}
       </div>
       {elsewhere && <div className="stale" role="alert"><span className="grow">This workflow was saved elsewhere while you were writing.</span><Button size="xs" onClick={() => setBase(saved)}>Keep mine</Button><Button size="xs" onClick={() => { setBase(saved); setText(saved); }}>Take theirs</Button></div>}
-      <div className="editor" data-view={view}>
+      {view === 'versions' && w && <Versions w={w} text={text} dirty={dirty} onRestored={(y) => { setBase(y); setText(y); }} />}
+      <div className="editor" data-view={view} hidden={view === 'versions'}>
         <div className="text-pane"><Suspense fallback={<Loading rows={16} height={20} />}><CodeEditor value={text} onChange={setText} label="Workflow as YAML" readOnly={!write} diagnostics={problems} inline highlight={selected && !selected.id.startsWith('trigger') ? { from: selected.range.startLine, to: selected.range.endLine } : null} onCursor={setLine} complete={complete} handle={handle} onSave={() => void save()} onRun={run} /></Suspense></div>
         <div className="problems" role="region" aria-label="Problems" tabIndex={0}>
           <div className="head" role="status">
@@ -179,52 +263,11 @@ function Body({ w }: { w: Workflow | null }) {
           </div>
           {problems.slice(0, 200).map((d, i) => <button key={i} type="button" className="problem" onClick={() => handle.current?.goTo(d.line, d.column, true)}><span className={`dot ${d.severity === 'error' ? 'crit' : d.severity === 'warning' ? 'med' : ''}`} role="img" aria-label={d.severity} /><span className="mono num">{d.line}:{d.column}</span><span style={{ overflowWrap: 'anywhere' }}>{visible(d.message)}{d.hint ? <span className="ink2"> – {visible(d.hint)}</span> : null}</span><span className="mono ink3 desk">{d.code}</span></button>)}
         </div>
-        {view === 'graph' && <div className="graph-pane">{graph ? <Suspense fallback={null}><GraphView graph={graph} selected={selected?.id ?? null} errors={errors} stale={v !== undefined && (v.graph === null || v.graph.nodes.length === 0)} onPick={(_id, l) => { setLine(l); handle.current?.goTo(l); }} /></Suspense> : <div className="state"><span className="ink2 small">The graph stands here when the text parses.</span></div>}{v && v.graph === null && <div className="row small" style={{ position: 'absolute', top: 0, left: 0, right: 0, padding: '6px 12px', background: 'var(--crit-bg)', color: 'var(--crit)', zIndex: 6 }} role="status">{problems[0] ? `line ${problems[0].line}: ${problems[0].message}` : 'the text does not parse'}. {graph ? 'Shown is the last graph.' : ''}</div>}</div>}
+        {(view === 'graph' || view === 'builder') && <div className="graph-pane">{graph ? <Suspense fallback={null}><GraphView graph={graph} selected={view === 'builder' ? (node?.id ?? null) : (selected?.id ?? null)} errors={errors} stale={v !== undefined && (v.graph === null || v.graph.nodes.length === 0)} refs={steps} edits={edits} onClear={() => setPicked(null)} onPick={(id, l) => { setLine(l); setPicked(id.startsWith('trigger:') ? null : (graph.nodes.find((n) => n.id === id)?.name ?? id)); handle.current?.goTo(l); }} /></Suspense> : <div className="state"><span className="ink2 small">The graph stands here when the text parses.</span></div>}{v && v.graph === null && <div className="row small" style={{ position: 'absolute', top: 0, left: 0, right: 0, padding: '6px 12px', background: 'var(--crit-bg)', color: 'var(--crit)', zIndex: 6 }} role="status">{problems[0] ? `line ${problems[0].line}: ${problems[0].message}` : 'the text does not parse'}. {graph ? 'Shown is the last graph.' : ''}</div>}</div>}
+        {view === 'builder' && <aside className="form-pane" aria-label="Form">{here ? <Inspector step={here} js={read.js} text={text} effect={node?.effect ?? 'none'} catalogue={catalogue} connectors={connectors} paths={paths} sample={sample} problems={mine} readOnly={!write} tab={url.tab ?? 'params'} setTab={(x) => setUrl({ tab: x === 'params' ? undefined : x })} onText={change} onAct={(a) => act(here, a)} onFail={refuse} onLine={() => { setUrl({ view: undefined, step: here.name }); setTimeout(() => handle.current?.goTo(here.line, 1, true), 60); }} nameRef={nameRef} /> : <><Head js={read.js} text={text} readOnly={!write} onText={change} onFail={refuse} />{write && steps.length === 0 && <div className="pad"><Button onClick={() => setAdding({ list: ['steps'], index: 0, after: '' })}>Add the first step</Button></div>}</>}</aside>}
       </div>
-      {w && <RunDialog w={w} opened={running} onClose={() => setRunning(false)} dirty={dirty} />}
+      <StepCatalogue opened={adding !== null} after={adding?.after ?? ''} text={text} catalogue={catalogue} connectors={connectors} approvalBefore={guarded} suggested={suggested} onClose={() => setAdding(null)} onPick={insert} />
+      <RunDialog w={w} text={text} js={read.js} mode={running} onClose={() => setRunning(null)} dirty={dirty} effect={effect ?? 'none'} />
     </div>
-  );
-}
-
-function RunDialog({ w, opened, onClose, dirty }: { w: Workflow; opened: boolean; onClose: () => void; dirty: boolean }) {
-  const go = useGo();
-  const [text, setText] = useState('{}');
-  const [error, setError] = useState<string | null>(null);
-  const [sure, setSure] = useState(false);
-  const [busy, setBusy] = useState(false);
-  const dangerous = w.watchfire?.effect === 'destructive' && w.watchfire.approvals === 0;
-  const run = async (): Promise<void> => {
-    let inputs: unknown;
-    try {
-      inputs = JSON.parse(text);
-      if (typeof inputs !== 'object' || inputs === null || Array.isArray(inputs)) throw new Error('write an object');
-      setError(null);
-    } catch (e) {
-      setError(`Not JSON: ${e instanceof Error ? e.message : String(e)}`);
-      return;
-    }
-    setBusy(true);
-    try {
-      const r = await api<{ workflowExecutionId: string }>(`/api/workflows/workflow/${seg(w.id)}/run`, { body: { inputs } });
-      onClose();
-      toast('Workflow started');
-      go(`/executions/${r.workflowExecutionId}`);
-    } catch (e) {
-      setError(e instanceof Error ? e.message : String(e));
-    } finally {
-      setBusy(false);
-    }
-  };
-  return (
-    <Modal opened={opened} onClose={onClose} title={`Run ${w.name}`} size={560} closeButtonProps={{ 'aria-label': 'Close the dialog' }}>
-      <form className="col" style={{ gap: 12 }} onSubmit={(e) => { e.preventDefault(); void run(); }}>
-        <div className="row"><Effect effect={w.watchfire?.effect ?? 'none'} /><span className="small ink2">It runs for real{w.watchfire && w.watchfire.approvals > 0 ? ', and asks a person before what the approval guards' : ''}.</span></div>
-        {dirty && <p className="small t-med">What is saved runs, not what you are writing.</p>}
-        {!w.enabled && <p className="small t-crit">It is disabled. Enable it to run it.</p>}
-        <Textarea data-autofocus label="Inputs, as JSON" description="an alert goes in as event.alerts[0]" autosize minRows={5} maxRows={16} value={text} onChange={(e) => setText(e.currentTarget.value)} error={error ?? undefined} styles={{ input: { fontFamily: 'var(--mono)', fontSize: 12 } }} spellCheck={false} />
-        {dangerous && <Checkbox checked={sure} onChange={(e) => setSure(e.currentTarget.checked)} label="It acts on other systems and asks nobody. Run it all the same." />}
-        <div className="row"><Button type="submit" variant="filled" color={dangerous ? 'danger' : undefined} className="right" disabled={busy || !w.enabled || (dangerous && !sure)}>Run {w.name}</Button></div>
-      </form>
-    </Modal>
   );
 }
