@@ -26,6 +26,7 @@ steps:
     let done = stage.until(&run, &["completed", "failed"]).await;
     assert_eq!(done["status"], json!("completed"), "{done}");
     assert_eq!(output(&done, "open_case")["case"]["description"], json!("No summary: the model did not answer."));
+    println!("a model that answers nonsense: lost 0 of 1 case");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -43,7 +44,9 @@ steps:
     with: { channels: ["#soc"], text: "are you there" }
 "##;
     let run = stage.run("chat-down", yaml).await;
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    // `accept main-job` lets it be down for five minutes.
+    let down = std::env::var("WATCHFIRE_TEST_CHAT_DOWN_S").ok().and_then(|s| s.parse().ok()).unwrap_or(2);
+    tokio::time::sleep(Duration::from_secs(down)).await;
     assert!(stage.ledger().iter().any(|l| l["at"] == "chat.refused"), "the message was tried");
     stage.control(json!({"chat_down": false})).await;
     let done = stage.until(&run, &["completed", "failed"]).await;
@@ -55,7 +58,9 @@ steps:
         .map(|l| l["key"].to_string())
         .collect();
     assert_eq!(keys.len(), 1, "one key over all attempts");
-    assert_eq!(ledger.iter().filter(|l| l["at"] == "chat").count(), 1);
+    let said = ledger.iter().filter(|l| l["at"] == "chat").count();
+    println!("chat down for {down} s: lost {} of 1 message, said {said} time(s)", 1 - said.min(1));
+    assert_eq!(said, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

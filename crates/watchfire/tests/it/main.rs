@@ -4,5 +4,6 @@
 //! Not here: kills at random moments (`cargo xtask crash`), the page (`ui/tests`).
 
 mod bad_days;
+mod bad_input;
 mod secrets;
 mod stage;

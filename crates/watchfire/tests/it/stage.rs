@@ -21,9 +21,16 @@ impl Drop for Ended {
     }
 }
 
+/// Size of the small file system of [`Stage::open_on_a_small_disk`], and of the file in it that can be removed to make room.
+const SMALL_DISK: (&str, &str) = ("72m", "24M");
+
 /// One server with doubles and connectors to them.
 pub struct Stage {
-    _server: Ended,
+    server: Option<Ended>,
+    /// Process that keeps the small file system, where the data lies on one.
+    disk: Option<Ended>,
+    ports: (u16, u16),
+    allow: String,
     _doubles: Ended,
     http: reqwest::Client,
     url: String,
@@ -42,8 +49,33 @@ fn free_port() -> u16 {
 impl Stage {
     /// Starts everything.
     pub async fn open() -> Self {
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        Self::open_with(None).await
+    }
+
+    /// Starts everything with the data on a small file system of its own; `None` where this machine does not allow one.
+    pub async fn open_on_a_small_disk() -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
+        let script = "mount -t tmpfs -o size=$2 none \"$1\" && mkdir \"$1/data\" && fallocate -l $3 \"$1/filler\" && echo ready && exec sleep 3600";
+        let mut holder = Command::new("unshare")
+            .args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"])
+            .arg(dir.path())
+            .args([SMALL_DISK.0, SMALL_DISK.1])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .ok()?;
+        let mut line = String::new();
+        let read = holder.stdout.take().map(|out| BufReader::new(out).read_line(&mut line));
+        let holder = Ended(holder);
+        if read.is_none_or(|r| r.is_err()) || line.trim() != "ready" {
+            return None;
+        }
+        Some(Self::open_with(Some((dir, holder))).await)
+    }
+
+    async fn open_with(disk: Option<(tempfile::TempDir, Ended)>) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let (dir, disk) = disk.map_or_else(|| (tempfile::tempdir().unwrap(), None), |(d, h)| (d, Some(h)));
         let mut doubles = Command::new(BIN)
             .args(["doubles", "--ledger"])
             .arg(dir.path().join("ledger.jsonl"))
@@ -56,27 +88,11 @@ impl Stage {
         let about: Value = serde_json::from_str(&line).unwrap();
         let get = |k: &str| about[k].as_str().unwrap().to_owned();
         let ports = (free_port(), free_port());
-        let log = std::fs::File::create(dir.path().join("server.log")).unwrap();
-        let server = Command::new(BIN)
-            .args([
-                "serve",
-                "--listen",
-                &format!("127.0.0.1:{}", ports.0),
-                "--es-listen",
-                &format!("127.0.0.1:{}", ports.1),
-                "--data",
-            ])
-            .arg(dir.path().join("data"))
-            .env("ELASTIC_PASSWORD", PASSWORD)
-            .env("WATCHFIRE_EGRESS_ALLOW", format!("{},{}", get("http"), get("ssh")))
-            .env("WATCHFIRE_LOG", "debug")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
         let mut stage = Self {
-            _server: Ended(server),
+            server: None,
+            disk,
+            ports,
+            allow: format!("{},{}", get("http"), get("ssh")),
             _doubles: Ended(doubles),
             http: reqwest::Client::builder().no_proxy().timeout(WAIT_MAX).build().unwrap(),
             url: format!("http://127.0.0.1:{}", ports.0),
@@ -85,13 +101,81 @@ impl Stage {
             dir,
             secrets: Vec::new(),
         };
-        let begun = Instant::now();
-        while stage.send("GET", &format!("{}/", stage.es_url), None).await.is_none_or(|(s, _)| s != 200) {
-            assert!(begun.elapsed() < WAIT_MAX, "the server did not start: {}", stage.log());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        stage.start().await;
         stage.connect(&get).await;
         stage
+    }
+
+    /// The program, where the data is seen.
+    fn program(&self) -> Command {
+        match &self.disk {
+            None => Command::new(BIN),
+            Some(holder) => {
+                let mut c = Command::new("nsenter");
+                c.args(["--target", &holder.0.id().to_string(), "--user", "--mount", "--preserve-credentials", BIN]);
+                c
+            }
+        }
+    }
+
+    /// What `audit verify` says of the data folder; true when the chain holds.
+    pub fn verified(&self) -> (bool, String) {
+        let out =
+            self.program().args(["audit", "verify", "--data"]).arg(self.dir.path().join("data")).output().unwrap();
+        (out.status.success(), String::from_utf8_lossy(&out.stdout).into_owned())
+    }
+
+    fn command(&self) -> Command {
+        let mut command = self.program();
+        let (kibana, es) = (format!("127.0.0.1:{}", self.ports.0), format!("127.0.0.1:{}", self.ports.1));
+        let log = std::fs::File::options().create(true).append(true).open(self.dir.path().join("server.log")).unwrap();
+        command
+            .args(["serve", "--listen", &kibana, "--es-listen", &es, "--data"])
+            .arg(self.dir.path().join("data"))
+            .env("ELASTIC_PASSWORD", PASSWORD)
+            .env("WATCHFIRE_EGRESS_ALLOW", &self.allow)
+            .env("WATCHFIRE_LOG", "debug")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
+        command
+    }
+
+    /// Starts the server and waits until it answers.
+    pub async fn start(&mut self) {
+        self.server = Some(Ended(self.command().spawn().unwrap()));
+        let begun = Instant::now();
+        while self.send("GET", &format!("{}/", self.es_url), None).await.is_none_or(|(s, _)| s != 200) {
+            assert!(begun.elapsed() < WAIT_MAX, "the server did not start: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Starts the server, which is expected to end by itself; its exit code.
+    pub fn start_refused(&self) -> Option<i32> {
+        self.command().status().unwrap().code()
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        self.server = None;
+    }
+
+    /// Where the data lies, as this process sees it.
+    pub fn data(&self) -> PathBuf {
+        let data = self.dir.path().join("data");
+        match &self.disk {
+            None => data,
+            Some(holder) => {
+                let root = PathBuf::from(format!("/proc/{}/root", holder.0.id()));
+                root.join(data.strip_prefix("/").unwrap())
+            }
+        }
+    }
+
+    /// Makes room on the small disk.
+    pub fn make_room(&self) {
+        std::fs::remove_file(self.data().parent().unwrap().join("filler")).unwrap();
     }
 
     async fn connect(&mut self, get: &impl Fn(&str) -> String) {
@@ -119,13 +203,17 @@ impl Stage {
     }
 
     async fn send(&self, method: &str, url: &str, body: Option<String>) -> Option<(u16, String)> {
+        self.send_as(method, url, body.map(|b| ("application/json", b.into()))).await
+    }
+
+    async fn send_as(&self, method: &str, url: &str, body: Option<(&str, Vec<u8>)>) -> Option<(u16, String)> {
         let mut request = self
             .http
             .request(method.parse().unwrap(), url)
             .basic_auth("elastic", Some(PASSWORD))
             .header("kbn-xsrf", "it");
-        if let Some(body) = body {
-            request = request.header("content-type", "application/json").body(body);
+        if let Some((kind, body)) = body {
+            request = request.header("content-type", kind).body(body);
         }
         let response = request.send().await.ok()?;
         let status = response.status().as_u16();
@@ -138,6 +226,29 @@ impl Stage {
             self.send(method, &format!("{}{path}", self.url), body.map(|b| b.to_string())).await.expect("an answer");
         assert!((200..300).contains(&status), "{method} {path}: {status} {text}");
         serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+
+    /// Any call of the Kibana-compatible API.
+    pub async fn any(&self, method: &str, path: &str, body: Option<(&str, Vec<u8>)>) -> (u16, String) {
+        self.send_as(method, &format!("{}{path}", self.url), body).await.unwrap_or((0, String::new()))
+    }
+
+    /// Any call of the Elasticsearch-compatible API; 0 when there was no answer.
+    pub async fn es(&self, method: &str, path: &str, body: Option<(&str, Vec<u8>)>) -> (u16, Value) {
+        let (status, text) =
+            self.send_as(method, &format!("{}{path}", self.es_url), body).await.unwrap_or((0, String::new()));
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    /// Bytes written to the socket of the Kibana-compatible API, and what came back.
+    pub fn raw(&self, bytes: &[u8]) -> String {
+        use std::io::{Read as _, Write as _};
+        let mut socket = std::net::TcpStream::connect(("127.0.0.1", self.ports.0)).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let _ = socket.write_all(bytes).and_then(|()| socket.shutdown(std::net::Shutdown::Write));
+        let mut answer = Vec::new();
+        let _ = socket.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
     }
 
     /// The text of any answer.
@@ -189,7 +300,7 @@ impl Stage {
     /// Every file below the data folder with its bytes.
     pub fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let mut out = Vec::new();
-        let mut todo = vec![self.dir.path().join("data")];
+        let mut todo = vec![self.data()];
         while let Some(dir) = todo.pop() {
             for entry in std::fs::read_dir(dir).unwrap().flatten() {
                 let path = entry.path();
