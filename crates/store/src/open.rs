@@ -37,6 +37,7 @@ pub(crate) fn lock(dir: &Path) -> Result<File, Error> {
 
 /// Opens the writer's connection.
 pub(crate) fn writer(dir: &Path) -> Result<Connection, Error> {
+    crate::schema::refuse_newer(&dir.join(DATABASE))?;
     let conn = Connection::open(dir.join(DATABASE))?;
     conn.busy_timeout(BUSY)?;
     // Before the first table: only then it takes effect.

@@ -22,6 +22,20 @@ pub fn version(conn: &Connection) -> Result<u32, Error> {
     Ok(conn.pragma_query_value(None, "user_version", |r| r.get::<_, u32>(0))?)
 }
 
+/// Refuses the file of a newer version before anything opens it for writing: a mere change of pragmas would touch it.
+///
+/// - errors: `SchemaTooNew`; database errors of a file that cannot be read.
+pub fn refuse_newer(file: &Path) -> Result<(), Error> {
+    if !file.exists() {
+        return Ok(());
+    }
+    let conn = Connection::open_with_flags(file, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    match version(&conn)? {
+        found if found > SCHEMA_VERSION => Err(Error::SchemaTooNew { found, known: SCHEMA_VERSION }),
+        _ => Ok(()),
+    }
+}
+
 /// Brings the database to the newest of `migrations`. With `backup` a file with data is first copied there.
 ///
 /// - errors: `SchemaTooNew`; `NoRoomForBackup`; database errors leave the file at the last whole migration.
