@@ -64,7 +64,7 @@ const INDEXED_WITHIN: Duration = Duration::from_secs(1);
 
 /// The same search over the event index, through the Elasticsearch-compatible route.
 async fn through_index(cx: &Ctx, body: &Json) -> Result<Json> {
-    let head = cx.state.seq()?;
+    let head = cx.state.engine.alerts_head();
     let began = Instant::now();
     while cx.state.index().feed_position() < head && began.elapsed() < INDEXED_WITHIN {
         tokio::time::sleep(Duration::from_millis(2)).await;

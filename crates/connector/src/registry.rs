@@ -4,7 +4,7 @@
 //! Not here: sending (`engine::transport`), storing (`store`).
 
 use crate::definition::{Class, ConnectorType, Need, Operation, Wire, load};
-use crate::schema::conform;
+use crate::schema::{self, conform};
 use crate::secrets::{SECRET_BYTES_MIN, Scrubber, Secrets};
 use crate::template::Tree;
 use crate::wire::{chat, data, http, slack, ssh};
@@ -226,7 +226,7 @@ impl Registry {
     /// The class of a call with these parameters; the worst where they do not say.
     pub fn class(&self, operation: &str, params: &Value, instance_config: Option<&Value>) -> Option<Class> {
         let (kind, operation) = self.operation(operation)?;
-        let bound = bind(kind, operation, params, instance_config.unwrap_or(&Value::Null));
+        let (bound, _) = bind(kind, operation, params, instance_config.unwrap_or(&Value::Null));
         Some(bound.class().unwrap_or(operation.class))
     }
 
@@ -247,10 +247,9 @@ impl Registry {
             ));
         }
         let null = Value::Null;
-        let mut bound = bind(kind, operation, call.params, call.instance.map_or(&null, |i| &i.config));
+        let (mut bound, problems) = bind(kind, operation, call.params, call.instance.map_or(&null, |i| &i.config));
         bound.instance = call.instance;
         bound.idempotency_key = call.idempotency_key;
-        let (_, problems) = conform(&operation.schema, &bound.params);
         if let Some(problem) = problems.first() {
             let message = format!("error validating action params: [{}]: {}", problem.path, problem.message);
             return Err(Fault::connector(message));
@@ -305,16 +304,17 @@ fn scrubber(call: &Invocation<'_>) -> Scrubber {
     call.instance.map(|i| Scrubber::new(&i.secrets)).unwrap_or_default()
 }
 
-fn bind<'a>(kind: &'a ConnectorType, operation: &'a Operation, params: &Value, config: &Value) -> Bound<'a> {
+/// Config and parameters with defaults and coerced, and what is wrong with the parameters.
+fn bind<'a>(
+    kind: &'a ConnectorType,
+    operation: &'a Operation,
+    params: &Value,
+    config: &Value,
+) -> (Bound<'a>, Vec<schema::Problem>) {
     let object = |v: &Value| if v.is_null() { Value::from(Object::new()) } else { v.clone() };
-    Bound {
-        kind,
-        operation,
-        instance: None,
-        config: conform(&kind.config, &object(config)).0,
-        params: conform(&operation.schema, &object(params)).0,
-        idempotency_key: "",
-    }
+    let (params, problems) = conform(&operation.schema, &object(params));
+    let config = conform(&kind.config, &object(config)).0;
+    (Bound { kind, operation, instance: None, config, params, idempotency_key: "" }, problems)
 }
 
 /// Signs in, adds the key of repeated attempts, and checks the whole.

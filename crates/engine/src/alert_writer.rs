@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// Feed records read at once.
 const BATCH_MAX: u64 = 256;
+/// Feed topic that it follows.
+pub(crate) const TOPIC: &str = "alert";
 /// Pause after a failure.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -25,8 +27,13 @@ pub(crate) fn run(shared: &Arc<Shared>) {
     let mut at = shared.index.feed_position();
     while !shared.closing.load(Ordering::SeqCst) {
         match pass(shared, at) {
-            Ok(next) if next > at => at = next,
-            Ok(_) => shared.feed_bell.wait(Duration::from_secs(2)),
+            Ok((reached, wrote)) => {
+                at = reached;
+                // Only alerts ring; what else was committed is passed over when time is up.
+                if !wrote {
+                    shared.feed_bell.wait(Duration::from_secs(2));
+                }
+            }
             Err(error) => {
                 tracing::warn!(error, "alerts could not be written to the event log; tried again");
                 std::thread::sleep(PAUSE);
@@ -35,13 +42,14 @@ pub(crate) fn run(shared: &Arc<Shared>) {
     }
 }
 
-/// Writes the next batch; the feed position reached.
-fn pass(shared: &Arc<Shared>, at: u64) -> Result<u64, String> {
-    let records = shared.store.read(|r| r.feed_after(at, BATCH_MAX)).map_err(|e| e.to_string())?;
-    let Some(last) = records.last() else { return Ok(at) };
-    let last = last.n;
+/// Writes the next batch; the feed position reached, and whether there was an alert.
+fn pass(shared: &Arc<Shared>, at: u64) -> Result<(u64, bool), String> {
+    let (records, reached) = shared.store.read(|r| r.feed_of(TOPIC, at, BATCH_MAX)).map_err(|e| e.to_string())?;
+    if reached <= at {
+        return Ok((at, false));
+    }
     let mut versions = Vec::new();
-    for record in records.iter().filter(|r| &*r.topic == "alert") {
+    for record in &records {
         let Some(alert) = shared.store.read(|r| r.alert_get(&record.space, &record.id)).map_err(|e| e.to_string())?
         else {
             continue;
@@ -58,10 +66,10 @@ fn pass(shared: &Arc<Shared>, at: u64) -> Result<u64, String> {
     if !versions.is_empty() {
         let (tx, rx) = std::sync::mpsc::channel();
         let done: index::Done = Box::new(move |result| drop(tx.send(result)));
-        shared.index.append_alerts(last, versions, index::Provenance::default(), done).map_err(|e| e.to_string())?;
+        shared.index.append_alerts(reached, versions, index::Provenance::default(), done).map_err(|e| e.to_string())?;
         rx.recv().map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
     } else {
-        shared.index.note_feed(last);
+        shared.index.note_feed(reached);
     }
-    Ok(last)
+    Ok((reached, !records.is_empty()))
 }

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use stdx::{Id, Value};
-use store::{Commit, Committed, FeedRecord, Noun, Store};
+use store::{Commit, Committed, FeedRecord, Store};
 use tokio::sync::{broadcast, oneshot};
 use triage::command::{Refusal, RefusalKind};
 use workflow::{Body, Cause, Command, ExecutionId, Fault, Mode, Start};
@@ -34,6 +34,8 @@ pub(crate) struct Shared {
     pub stream: broadcast::Sender<Arc<FeedRecord>>,
     pub own: OnceLock<OwnRouter>,
     pub feed_bell: crate::bell::Bell,
+    /// Number of the newest feed record of an alert: what the event log must hold before a search of alerts is answered.
+    pub alerts_head: AtomicU64,
     pub transport: crate::transport::Transports,
     pub figures: crate::figures::Figures,
     pub runtime: tokio::runtime::Handle,
@@ -76,6 +78,11 @@ impl Handle {
     /// Reads of the state store.
     pub fn store(&self) -> &Store {
         &self.0.store
+    }
+
+    /// Feed position that the event store must have reached for a search of alerts to see every committed one.
+    pub fn alerts_head(&self) -> u64 {
+        self.0.alerts_head.load(Ordering::Acquire)
     }
 
     /// The event store.
@@ -164,25 +171,20 @@ impl Handle {
     ///
     /// - errors: `NotFound`, `Invalid` (disabled, not valid, inputs).
     pub async fn run(&self, request: RunRequest) -> Result<ExecutionId, Refusal> {
-        let record = self
-            .0
-            .store
-            .read(|r| r.record_get(Noun::Workflow, &request.space, &request.workflow))
-            .map_err(|e| refuse(RefusalKind::Conflict, e.to_string()))?
-            .ok_or_else(|| {
-                refuse(RefusalKind::NotFound, format!("Workflow with id \"{}\" not found", request.workflow))
-            })?;
-        let flag = |key: &str| record.body.get(key).and_then(Value::as_bool).unwrap_or(false);
-        if !flag("valid") {
+        let head = self.0.programs.head(&self.0.store, &request.space, &request.workflow);
+        let head = head.map_err(|e| refuse(RefusalKind::Conflict, e.to_string()))?.ok_or_else(|| {
+            refuse(RefusalKind::NotFound, format!("Workflow with id \"{}\" not found", request.workflow))
+        })?;
+        if !head.valid {
             return Err(refuse(RefusalKind::Invalid, "Workflow is not valid."));
         }
-        if !flag("enabled") && !request.test {
+        if !head.enabled && !request.test {
             return Err(refuse(RefusalKind::Invalid, "Workflow is disabled. Enable it to run it."));
         }
         let program = self
             .0
             .programs
-            .get(&self.0.store, &request.space, &request.workflow, record.version)
+            .get(&self.0.store, &request.space, &request.workflow, head.version)
             .map_err(|f| refuse(RefusalKind::Invalid, f.message.to_string()))?;
         if let Err(problems) = check_inputs(&program, &request.inputs) {
             return Err(refuse(RefusalKind::Invalid, problems.join(", ")));
@@ -193,7 +195,7 @@ impl Handle {
             root: execution,
             space: request.space,
             workflow: request.workflow.clone(),
-            version: record.version,
+            version: head.version,
             mode: Mode::Whole,
             dry: false,
             test: request.test,
@@ -286,7 +288,7 @@ impl Shared {
 
     /// The synchronous part of [`Shared::notify`]; true when rules changed.
     pub fn publish(&self, committed: &Committed) -> bool {
-        let mut rules = false;
+        let (mut rules, mut alerts) = (false, false);
         for record in &committed.feed {
             match &*record.topic {
                 "connector" => {
@@ -294,6 +296,11 @@ impl Shared {
                     self.programs.reload_space(&record.space);
                 }
                 "rule" => rules = true,
+                "workflow" => self.programs.reload_workflow(&record.space, &record.id),
+                crate::alert_writer::TOPIC => {
+                    self.alerts_head.fetch_max(record.n, Ordering::AcqRel);
+                    alerts = true;
+                }
                 _ => {}
             }
             let _ = self.stream.send(Arc::new(record.clone()));
@@ -301,7 +308,7 @@ impl Shared {
         for execution in &committed.woken {
             let _ = self.to_core.send(Input::Wake(execution.clone()));
         }
-        if !committed.feed.is_empty() {
+        if alerts {
             self.feed_bell.ring();
         }
         rules

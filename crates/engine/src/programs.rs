@@ -27,6 +27,17 @@ pub struct Programs {
 struct Cache {
     programs: HashMap<(Arc<str>, Id, u64), Arc<Program>>,
     catalogues: HashMap<Arc<str>, Arc<Catalogue>>,
+    heads: HashMap<(Arc<str>, Id), Head>,
+    /// Counts changes of workflows, so that a record read before one is not kept after it.
+    changes: u64,
+}
+
+/// What a start needs of a workflow's record.
+#[derive(Clone, Copy)]
+pub(crate) struct Head {
+    pub version: u64,
+    pub valid: bool,
+    pub enabled: bool,
 }
 
 impl Programs {
@@ -37,6 +48,36 @@ impl Programs {
 
     fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Version and flags of a workflow as committed; `None` when there is none.
+    pub(crate) fn head(&self, store: &Store, space: &Arc<str>, workflow: &Id) -> Result<Option<Head>, store::Error> {
+        let key = (space.clone(), workflow.clone());
+        let changes = {
+            let cache = self.cache();
+            if let Some(head) = cache.heads.get(&key) {
+                return Ok(Some(*head));
+            }
+            cache.changes
+        };
+        let Some(record) = store.read(|r| r.record_get(Noun::Workflow, space, workflow))? else { return Ok(None) };
+        let flag = |key: &str| record.body.get(key).and_then(Value::as_bool).unwrap_or(false);
+        let head = Head { version: record.version, valid: flag("valid"), enabled: flag("enabled") };
+        let mut cache = self.cache();
+        if cache.changes == changes {
+            if cache.heads.len() >= PROGRAMS_MAX {
+                cache.heads.clear();
+            }
+            cache.heads.insert(key, head);
+        }
+        Ok(Some(head))
+    }
+
+    /// Forgets what was read of a workflow that changed.
+    pub(crate) fn reload_workflow(&self, space: &Arc<str>, workflow: &Id) {
+        let mut cache = self.cache();
+        cache.changes += 1;
+        cache.heads.remove(&(space.clone(), workflow.clone()));
     }
 
     /// The program of a workflow's version.

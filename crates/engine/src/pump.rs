@@ -72,6 +72,7 @@ pub fn open(store: Store, index: Arc<index::Index>, options: Options) -> Result<
         stream,
         own: std::sync::OnceLock::new(),
         feed_bell: crate::bell::Bell::default(),
+        alerts_head: store.read(|r| r.feed_range())?.1.into(),
         transport,
         figures: crate::figures::Figures::default(),
         runtime: tokio::runtime::Handle::current(),

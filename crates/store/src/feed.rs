@@ -50,34 +50,50 @@ pub struct AuditFilter {
     pub limit: u64,
 }
 
+fn read(mut rows: rusqlite::Rows<'_>) -> Result<Vec<FeedRecord>, Error> {
+    let mut out = Vec::new();
+    while let Some(r) = rows.next()? {
+        let changed: Option<String> = r.get(9)?;
+        out.push(FeedRecord {
+            n: r.get(0)?,
+            commit: r.get(1)?,
+            index: r.get(2)?,
+            at: Time(r.get(3)?),
+            topic: r.get(4)?,
+            space: r.get(5)?,
+            id: Id(r.get(6)?),
+            version: r.get(7)?,
+            kind: match r.get::<_, u8>(8)? {
+                0 => FeedKind::Created,
+                1 => FeedKind::Updated,
+                _ => FeedKind::Deleted,
+            },
+            changed: changed.map_or(Ok(Value::Null), |c| stdx::json::parse(&c)).map_err(damaged("feed"))?,
+        });
+    }
+    Ok(out)
+}
+
 impl Reader {
     /// Feed records after number `n`, in order.
     pub fn feed_after(&self, n: u64, limit: u64) -> Result<Vec<FeedRecord>, Error> {
         let mut statement = self.conn.prepare_cached(
             "SELECT n, \"commit\", i, at, topic, space, id, version, kind, changed FROM feed WHERE n > ?1 ORDER BY n LIMIT ?2",
         )?;
-        let mut rows = statement.query(params![n, limit])?;
-        let mut out = Vec::new();
-        while let Some(r) = rows.next()? {
-            let changed: Option<String> = r.get(9)?;
-            out.push(FeedRecord {
-                n: r.get(0)?,
-                commit: r.get(1)?,
-                index: r.get(2)?,
-                at: Time(r.get(3)?),
-                topic: r.get(4)?,
-                space: r.get(5)?,
-                id: Id(r.get(6)?),
-                version: r.get(7)?,
-                kind: match r.get::<_, u8>(8)? {
-                    0 => FeedKind::Created,
-                    1 => FeedKind::Updated,
-                    _ => FeedKind::Deleted,
-                },
-                changed: changed.map_or(Ok(Value::Null), |c| stdx::json::parse(&c)).map_err(damaged("feed"))?,
-            });
-        }
-        Ok(out)
+        read(statement.query(params![n, limit])?)
+    }
+    /// Feed records of one topic after number `n`, in order, and the number up to which all were looked at.
+    pub fn feed_of(&self, topic: &str, n: u64, limit: u64) -> Result<(Vec<FeedRecord>, u64), Error> {
+        // The end is read first: what is committed in between is looked at the next time.
+        let end = self.feed_range()?.1;
+        let mut statement = self.conn.prepare_cached(
+            "SELECT n, \"commit\", i, at, topic, space, id, version, kind, changed FROM feed \
+             WHERE n > ?1 AND n <= ?2 AND topic = ?3 ORDER BY n LIMIT ?4",
+        )?;
+        let records = read(statement.query(params![n, end, topic, limit])?)?;
+        let cut = records.len() as u64 == limit;
+        let reached = if cut { records.last().map_or(n, |r| r.n) } else { end.max(n) };
+        Ok((records, reached))
     }
     /// Numbers of the oldest kept and of the newest feed record: 0, 0 before the first.
     pub fn feed_range(&self) -> Result<(u64, u64), Error> {

@@ -172,7 +172,7 @@ pub(super) async fn alerts_settled(cx: &Ctx, target: &str) -> Result<()> {
     if !target.split(',').any(|p| p.starts_with('.')) {
         return Ok(());
     }
-    let (head, began) = (cx.state.seq()?, Instant::now());
+    let (head, began) = (cx.state.engine.alerts_head(), Instant::now());
     while store(cx).feed_position() < head && began.elapsed() < ALERTS_WITHIN {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }

@@ -17,7 +17,7 @@ use triage::question::{Question, QuestionKind, frozen_hash};
 /// Sendings of a read or write at most when outcomes stay unknown.
 const SENDINGS_MAX: u32 = 5;
 /// Longest delay before a message that waits out an outage is sent again.
-const DELIVERY_DELAY_MAX: Duration = Duration::from_secs(300);
+const DELIVERY_DELAY_MAX: Duration = Duration::from_secs(30);
 
 impl Work<'_> {
     /// Asks for a change of our own records; ends the turn.

@@ -6,7 +6,7 @@
 
 use crate::template::{Limits, Params, Root};
 use crate::yaml::{Node, Yaml};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use stdx::{Diagnostic, Object, Value};
 
 /// Deepest nesting of default objects.
@@ -19,6 +19,8 @@ pub struct Inputs {
     pub schema: Value,
     /// Defaults that are templates, by input name.
     pub templated: Vec<(Arc<str>, Params)>,
+    /// The compiled schema, made at the first check.
+    validator: Arc<OnceLock<Option<jsonschema::Validator>>>,
 }
 
 /// One thing wrong with given inputs.
@@ -71,7 +73,7 @@ impl Inputs {
                 }
             })
             .collect();
-        Self { schema, templated }
+        Self { schema, templated, validator: Arc::default() }
     }
 
     /// Fills defaults in; templated ones are rendered against `root`.
@@ -117,10 +119,13 @@ impl Inputs {
             }
         }
         // Undeclared keys are accepted, as the run route of Kibana does (Appendix D).
-        let mut open = schema.clone();
-        open.remove("additionalProperties");
-        open.remove("required");
-        let Ok(validator) = jsonschema::validator_for(&(&Value::from(open)).into()) else { return errors };
+        let validator = self.validator.get_or_init(|| {
+            let mut open = schema.clone();
+            open.remove("additionalProperties");
+            open.remove("required");
+            jsonschema::validator_for(&(&Value::from(open)).into()).ok()
+        });
+        let Some(validator) = validator else { return errors };
         for e in validator.iter_errors(&inputs.into()).take(16) {
             let path = e.instance_path().to_string().trim_start_matches('/').replace('/', ".");
             errors.push(InputError { code: "invalidInputType", message: format!("`{path}`: {e}"), path });
@@ -266,7 +271,7 @@ mod tests {
         let schema = stdx::json::parse(
             r#"{"type": "object", "properties": {"alert": {"type": "object", "additionalProperties": true}}}"#,
         );
-        let inputs = Inputs { schema: schema.unwrap(), templated: vec![] };
+        let inputs = Inputs { schema: schema.unwrap(), ..Inputs::default() };
         let given = stdx::json::parse(r#"{"alert": {"severity": "high", "host": {"name": "h"}}}"#).unwrap();
         let root = Root::default();
         assert_eq!(inputs.with_defaults(&given, &root).unwrap(), given);
