@@ -13,7 +13,7 @@ help:
 	@echo "make bench        the benchmarks of docs/performance.md"
 	@echo "make screenshots  the pictures of the README"
 
-ui/dist/index.html: $(shell find ui/src ui/index.html ui/package.json ui/vite.config.ts -type f 2>/dev/null)
+ui/dist/index.html: $(shell find ui/src content/templates ui/index.html ui/package.json ui/vite.config.ts -type f 2>/dev/null)
 	scripts/need node
 	cd ui && npm ci --no-fund --no-audit --silent && npm run build --silent
 

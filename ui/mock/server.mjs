@@ -162,7 +162,7 @@ export function createMock({ user = 'elastic', password = 'changeme', rows = 37 
     const is = (m, re) => (method === m ? re.exec(path) : null);
     let m;
     if (path.startsWith('/mock/')) {
-      if (path === '/mock/reset') { opt = { rows: 37, empty: false, fail: false, denied: false, slow: 0, features: null, ...body }; const seq = db.seq; db = build(opt); db.seq = seq + 1; cut = false; for (const s of streams) s.write(`event: gap\ndata: {"seq":${db.seq}}\n\n`); return send(res, 200, {}); }
+      if (path === '/mock/reset') { opt = { rows: 37, empty: false, fail: false, denied: false, slow: 0, features: null, passkeys: false, ...body }; const seq = db.seq; db = build(opt); db.seq = seq + 1; cut = false; for (const s of streams) s.write(`event: gap\ndata: {"seq":${db.seq}}\n\n`); return send(res, 200, {}); }
       if (path === '/mock/options') { Object.assign(opt, body); return send(res, 200, {}); }
       if (path === '/mock/stream') { cut = body.cut === true; if (body.close) for (const s of streams) s.end(); return send(res, 200, {}); }
       if (path === '/mock/alert') { const fresh = build({ rows: 1 }).alerts[0]; fresh.id = hex(40) + Date.now(); fresh.start = fresh.time = iso(Date.now()); fresh.host = body.host ?? 'WS-NEW-001'; fresh.case = null; fresh.execution = null; fresh.executions = 0; db.alerts.push(fresh); touch('alerts', fresh.id, { kind: 'created', severity: fresh.severity }); return send(res, 200, { id: fresh.id }); }
@@ -179,7 +179,7 @@ export function createMock({ user = 'elastic', password = 'changeme', rows = 37 
     if (path.startsWith('/api/') || path.startsWith('/internal/')) {
       if (!sid || !sessions.has(sid)) return err(res, 401, 'sign in first');
       if (is('POST', /^\/internal\/security\/logout$/)) { sessions.delete(sid); return send(res, 204, undefined, { 'set-cookie': 'sid=; Path=/; Max-Age=0' }); }
-      if (path === '/api/watchfire/me') return send(res, 200, { user: { uid: 'u_dana', username: 'dana', full_name: 'Dana Whitfield' }, roles: opt.denied ? ['viewer'] : ['superuser'], privileges: opt.denied ? ['alerts:read', 'cases:read', 'approvals:read', 'workflows:read', 'executions:read', 'rules:read', 'connectors:read'] : ['*'], space: { id: 'default', name: 'Default' }, organisation: 'Northwind Clinics', version: '0.1.0', demo: false, features: { undo: true, alert_history: true, rule_check: true, setup: true, search: true, model: true, ...(opt.features ?? { dry_run: true, rerun: true, versions: true, input_forms: true, conditions: true }) } });
+      if (path === '/api/watchfire/me') return send(res, 200, { user: { uid: 'u_dana', username: 'dana', full_name: 'Dana Whitfield' }, roles: opt.denied ? ['viewer'] : ['superuser'], privileges: opt.denied ? ['alerts:read', 'cases:read', 'approvals:read', 'workflows:read', 'executions:read', 'rules:read', 'connectors:read'] : ['*'], space: { id: 'default', name: 'Default' }, organisation: 'Northwind Clinics', version: '0.1.0', demo: false, features: { undo: true, alert_history: true, rule_check: true, setup: true, search: true, model: true, ...(opt.features ?? { dry_run: true, rerun: true, versions: true, input_forms: true, conditions: true, passkeys: opt.passkeys === true }) } });
       if (path === '/api/watchfire/stream') {
         res.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
         res.write(`retry: 2000\n\nevent: beat\ndata: ${JSON.stringify({ seq: db.seq, at: iso(Date.now()), events_per_second: opt.empty ? 0 : 1284, event_to_alert_p99_ms: opt.empty ? null : 9 })}\n\n`);
@@ -290,11 +290,26 @@ export function createMock({ user = 'elastic', password = 'changeme', rows = 37 
       const l = (st === 'waiting' ? w : st === 'answered' ? db.approvals.filter((a) => a.state !== 'waiting') : db.approvals).filter((a) => !p.get('execution') || a.execution === p.get('execution'));
       return send(res, 200, { approvals: l, cursor: null, counts: { waiting: w.length, answered: db.approvals.length - w.length } });
     }
-    if ((m = is('GET', /^\/api\/watchfire\/approvals\/([^/]+)$/))) { const a = db.approvals.find((x) => x.id === m[1]); return a ? send(res, 200, { ...a, may_decide: !opt.denied, may_not_because: opt.denied ? 'needs approvals:decide' : null }) : err(res, 404, 'no such approval'); }
+    if ((m = is('GET', /^\/api\/watchfire\/approvals\/([^/]+)$/))) { const a = db.approvals.find((x) => x.id === m[1]); return a ? send(res, 200, { ...a, ...(opt.passkeys && a.kind === 'question' ? { passkey_needed: true } : {}), may_decide: !opt.denied, may_not_because: opt.denied ? 'needs approvals:decide' : null }) : err(res, 404, 'no such approval'); }
     if ((m = is('POST', /^\/api\/watchfire\/approvals\/([^/]+)\/(decide|settle)$/))) {
       const a = db.approvals.find((x) => x.id === m[1]);
       if (!a) return err(res, 404, 'no such approval');
       if (a.state !== 'waiting') return err(res, 409, 'answered already', { code: 'decided', current: a });
+      if (a.kind === 'input') {
+        const bad = (a.schema.required ?? []).filter((k) => body.input?.[k] === undefined).map((k) => ({ pointer: `/${k}`, message: 'is needed' }));
+        if (body.input?.minutes === 13) bad.push({ pointer: '/minutes', message: 'thirteen is refused by the server' });
+        if (body.verdict !== 'answer' || bad.length) return err(res, 400, 'the input does not fit its schema', { errors: bad });
+        a.state = 'answered';
+        a.response = body.input;
+        a.decisions = [...a.decisions, { by: db.people[0], verdict: 'answer', at: iso(Date.now()), comment: null, channel: 'web' }];
+        bump(a);
+        touch('approvals', a.id, { kind: 'updated', state: a.state });
+        return send(res, 200, a);
+      }
+      if (m[2] === 'decide' && body.verdict === 'approve' && (a.passkey_needed || opt.passkeys)) {
+        const c = body.passkey && JSON.parse(Buffer.from(body.passkey.client_data, 'base64url').toString());
+        if (!c || c.type !== 'webauthn.get' || c.challenge !== Buffer.from(a.hash, 'hex').toString('base64url') || !db.passkeys.some((k) => k.id === body.passkey.credential_id) || !body.passkey.signature) return err(res, 403, 'a passkey signature over the hash is needed');
+      }
       if (m[2] === 'decide' && body.hash !== a.hash) return err(res, 409, 'the actions changed', { code: 'hash', current: a });
       a.state = m[2] === 'settle' ? 'settled' : body.verdict === 'approve' ? 'approved' : 'rejected';
       a.decisions = [...a.decisions, { by: db.people[0], verdict: body.verdict, at: iso(Date.now()), comment: body.comment ?? null, channel: 'web' }];
@@ -304,6 +319,28 @@ export function createMock({ user = 'elastic', password = 'changeme', rows = 37 
       touch('approvals', a.id, { kind: 'updated', state: a.state });
       return send(res, 200, a);
     }
+    if ((m = is('POST', /^\/api\/watchfire\/approvals\/([^/]+)\/(change|ask|delegate)$/))) {
+      const a = db.approvals.find((x) => x.id === m[1]);
+      if (!a) return err(res, 404, 'no such approval');
+      if (a.state !== 'waiting') return err(res, 409, 'answered already', { code: 'decided', current: a });
+      const note = (kind, text) => (a.history = [...(a.history ?? []), { at: iso(Date.now()), by: db.people[0], kind, text }]);
+      if (m[2] === 'ask') note('asked_back', body.text);
+      else if (m[2] === 'delegate') { const p2 = db.people.find((x) => x.uid === body.to); note('delegated', `to ${p2.full_name}`); a.approvers = { ...a.approvers, names: [...a.approvers.names, p2.full_name] }; } else {
+        if (body.hash !== a.hash) return err(res, 409, 'the actions changed', { code: 'hash', current: a });
+        a.actions = a.actions.map((x) => { const c = body.actions.find((y) => y.index === x.index); return c ? { ...x, parameters: c.parameters, request: c.parameters.command, target: { ...x.target, host: c.parameters.host }, hash: hex(64) } : x; });
+        a.hash = hex(64);
+        a.decisions = [];
+        a.quorum = { ...a.quorum, given: 0 };
+        note('changed', body.comment);
+      }
+      bump(a);
+      touch('approvals', a.id, { kind: 'updated', state: a.state });
+      return send(res, 200, { ...a, may_decide: true });
+    }
+    if (path === '/api/watchfire/passkeys/challenge') return send(res, 200, { challenge: Buffer.from(hex(32)).toString('base64url'), rp_id: 'localhost', rp_name: 'Watchfire', user_id: Buffer.from('u_dana').toString('base64url') });
+    if (is('GET', /^\/api\/watchfire\/passkeys$/)) return send(res, 200, { rp_id: 'localhost', passkeys: db.passkeys });
+    if (is('POST', /^\/api\/watchfire\/passkeys$/)) { const k = { id: body.credential_id, name: body.name, created_at: iso(Date.now()), last_used_at: null }; db.passkeys.push(k); return send(res, 200, k); }
+    if ((m = is('DELETE', /^\/api\/watchfire\/passkeys\/([^/]+)$/))) { db.passkeys = db.passkeys.filter((k) => k.id !== m[1]); return send(res, 204); }
     if (is('GET', /^\/api\/workflows$/)) return send(res, 200, { page: 1, size: 1000, total: db.workflows.length, results: db.workflows.map(({ yaml, ...w }) => w) });
     if (is('POST', /^\/api\/workflows\/validate$/)) return send(res, 200, validate(String(body.yaml ?? '')));
     if (is('POST', /^\/api\/workflows\/workflow$/) || (m = is('PUT', /^\/api\/workflows\/workflow\/([^/]+)$/))) {

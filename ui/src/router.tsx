@@ -59,6 +59,7 @@ const tree = root.addChildren([
     page('/approvals', approvals, 'Approvals', ['list']),
     page('/approvals/$id', approvals, 'Approvals', ['list']),
     page('/workflows', () => import('./screens/workflows/WorkflowList'), 'WorkflowList', ['q', 'enabled', 'sort', 'order']),
+    page('/workflows/gallery', () => import('./screens/workflows/Gallery'), 'Gallery', ['q', 'start', 'sel', 'use']),
     page('/workflows/$id', editor, 'Editor', ['view', 'step', 'rule', 'sample', 'tab', 'version']),
     page('/executions', () => import('./screens/executions/ExecutionList'), 'ExecutionList', ['view', 'workflow', 'alert', 'case', 'rule']),
     page('/executions/$id', () => import('./screens/executions/ExecutionPage'), 'ExecutionPage', ['step', 'tab', 'scale']),

@@ -192,6 +192,223 @@ describe('the builder', MOCK, () => {
   });
 });
 
+const waitFor = async (what, f, ms = 20_000) => {
+  for (const end = Date.now() + ms; ;) {
+    const v = await f();
+    if (v) return v;
+    if (Date.now() > end) throw new Error(`did not happen: ${what}`);
+    await new Promise((r) => setTimeout(r, 100));
+  }
+};
+
+describe('S9: building without code', () => {
+  test('from the gallery to an enabled workflow, no YAML typed', async () => {
+    await reset();
+    await page.setViewportSize({ width: 1440, height: 900 });
+    await signIn(page, s.url, '/workflows');
+    await page.getByRole('button', { name: 'Gallery' }).click();
+    await page.waitForURL(/\/workflows\/gallery/);
+    // What it does, step by step, with effects; what it needs.
+    await page.getByRole('button', { name: /^Case per alert/ }).click();
+    const side = page.getByRole('complementary', { name: 'Case per alert' });
+    await side.getByText('open case').waitFor();
+    await side.getByText('It needs no connector.').waitFor();
+    await side.getByRole('button', { name: /Use this/ }).click();
+    const name = `UI case ${tag}`;
+    await side.getByLabel('Name', { exact: true }).fill(name);
+    await side.locator('[data-field="tag"]').getByRole('textbox').fill('night "shift": yes');
+    await side.getByText('Enable it now').click();
+    await side.getByRole('button', { name: 'Create and enable' }).click();
+    await page.waitForURL((u) => /\/workflows\/(?!gallery)/.test(u.pathname));
+    const id = decodeURIComponent(new URL(page.url()).pathname.split('/').pop());
+    const w = (await call(page, `/api/workflows/workflow/${encodeURIComponent(id)}`)).body;
+    assert.equal(w.enabled, true);
+    assert.equal(w.valid, true, JSON.stringify(w.validationErrors ?? w));
+    assert.equal(w.name, name);
+    assert.ok(!/__install__|template-metadata/.test(w.yaml));
+    assert.match(w.yaml, /tags: \["night \\"shift\\": yes"\]/);
+    assert.match(w.yaml, /^# A case with the alert and its host in it/);
+    // In the builder: a value from a form and one by clicking, saved; still enabled, still without typing YAML.
+    await node('note').click();
+    await field('comment').getByRole('textbox').fill('Summary: ');
+    await page.getByRole('button', { name: 'Pick a value for Comment' }).click();
+    await page.getByRole('combobox', { name: 'Search values' }).fill('summarise output');
+    await page.getByRole('listbox', { name: 'Values' }).getByRole('option').first().click();
+    await page.keyboard.press('Control+s');
+    await page.getByText('Workflow saved').waitFor();
+    const saved = (await call(page, `/api/workflows/workflow/${encodeURIComponent(id)}`)).body;
+    assert.match(saved.yaml, /comment: "Summary: \{\{ steps\.summarise\.output/);
+    assert.equal(saved.enabled, true);
+  });
+  test('what is needed is asked for, a connector that is missing is named', async () => {
+    await go('/workflows/gallery?sel=alert-response&use=true');
+    const side = page.getByRole('complementary', { name: 'Alert response' });
+    if (REAL) { await side.getByLabel('Name', { exact: true }).waitFor(); return; }
+    await side.locator('[data-field="command"]').getByRole('textbox').fill('');
+    await side.getByRole('button', { name: 'Create', exact: true }).click();
+    await side.getByText('Needed.').first().waitFor();
+    assert.match(page.url(), /gallery/);
+    await s.mock('reset', { rows: 0, empty: true });
+    await go('/workflows/gallery?sel=tell-the-channel');
+    await page.getByRole('link', { name: 'set one up' }).waitFor();
+    await reset();
+  });
+  test('every template is read by the server without an error', async () => {
+    await go('/workflows/gallery');
+    const cards = page.getByRole('group', { name: 'Templates' }).getByRole('button');
+    const n = await waitFor('the cards', () => cards.count());
+    assert.ok(n >= 6, `${n} templates`);
+    for (let i = 0; i < n; i++) await cards.nth(i).locator('.effect').waitFor();
+  });
+});
+
+describe('try without effect', MOCK, () => {
+  test('unsaved text, a past alert, nothing sent', async () => {
+    await reset();
+    await signIn(page, s.url, '/workflows/notify-soc?view=builder&step=post');
+    await field('text').getByRole('textbox').fill('unsaved {{ event.rule.name }}');
+    await page.locator('.page-head').getByRole('button', { name: 'Try without effect' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('Everything is rendered, nothing is sent').waitFor();
+    await dialog.getByRole('button', { name: 'Try without effect' }).click();
+    // The text is unsaved: leaving asks.
+    await page.getByText('Leave without saving?').waitFor();
+    await page.getByRole('button', { name: 'Leave' }).click();
+    await page.waitForURL(/\/executions\//);
+    await page.getByText('tried without effect').waitFor();
+    await page.getByText('Nothing was sent.').waitFor();
+    await page.getByRole('cell', { name: 'not sent' }).or(page.locator('td', { hasText: 'not sent' })).first().waitFor();
+    assert.match(await stored('notify-soc'), /text: "\{\{ event\.rule\.name \}\} on/, 'what is stored did not change');
+  });
+  test('what the server does not announce is not drawn', async () => {
+    await reset({ features: {} });
+    await go('/workflows/notify-soc?view=builder');
+    await node('post').waitFor();
+    assert.equal(await page.getByRole('button', { name: 'Try without effect' }).count(), 0);
+    assert.equal(await page.getByRole('tab', { name: /^Versions/ }).count(), 0);
+    await reset();
+  });
+  test('inputs are a form from their schema', async () => {
+    const w = await call(page, '/api/workflows/workflow', { yaml: `name: ui-inputs-${tag}\ndescription: x\nenabled: true\ntriggers:\n  - type: manual\n    inputs:\n      required: [host]\n      properties:\n        host: { type: string, minLength: 1 }\n        mode: { type: string, enum: [dry, live], default: dry }\n        limit: { type: integer, minimum: 1, maximum: 9 }\nsteps:\n  - name: a\n    type: console\n    with:\n      message: hi\n` });
+    await go(`/workflows/${w.body.id}`);
+    await page.getByRole('button', { name: /^Run…/ }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('For real').click();
+    await dialog.getByRole('button', { name: /^Run ui-inputs/ }).click();
+    await dialog.getByText('Needed.').waitFor();
+    await dialog.locator('[data-field="host"]').getByRole('textbox').fill('ws-1');
+    await dialog.locator('[data-field="mode"]').getByText('live').click();
+    await dialog.getByRole('button', { name: /^Run ui-inputs/ }).click();
+    await page.waitForURL(/\/executions\//);
+  });
+});
+
+describe('rerun and versions', MOCK, () => {
+  test('rerun from here says what is kept and what has an effect again', async () => {
+    await reset();
+    const failed = (await call(page, '/api/workflows/executions?statuses=failed')).body.results.find((e) => e.workflowName === 'enrich-address');
+    await signIn(page, s.url, `/executions/${failed.id}`);
+    await page.getByRole('button', { name: 'Rerun', exact: true }).click();
+    await page.getByRole('menuitem', { name: /From the failed step lookup/ }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('This one does not change.').waitFor();
+    await dialog.getByRole('button', { name: 'Rerun from lookup' }).click();
+    await page.waitForURL((u) => u.pathname.startsWith('/executions/') && !u.pathname.endsWith(failed.id));
+    await page.getByText('Rerun of').waitFor();
+    assert.deepEqual((await call(page, `/api/workflows/executions/${failed.id}`)).body.status, 'failed', 'the old one stays');
+  });
+  test('a version beside the text of now, and back to it', async () => {
+    await go('/workflows/contain-workstation?view=versions');
+    await page.getByRole('region', { name: 'What differs' }).locator('.cm-changedLine, .cm-changedText').first().waitFor();
+    await page.getByRole('button', { name: /^v5/ }).click();
+    await page.getByRole('button', { name: 'Restore v5' }).click();
+    await page.getByRole('button', { name: 'Restore version 5' }).click();
+    await page.getByText('Version 5 restored').waitFor();
+    const w = (await call(page, '/api/workflows/workflow/contain-workstation')).body;
+    assert.equal(w.version, 8);
+    assert.match(w.yaml, /as of version 5/);
+    assert.match(w.yaml, /# what do others say about the address/);
+    await page.getByRole('button', { name: /^v8/ }).waitFor();
+  });
+});
+
+describe('the inbox, with forms and conditions', MOCK, () => {
+  const of = async (kind) => (await call(page, '/api/watchfire/approvals')).body.approvals.find((a) => a.kind === kind);
+  test('a form at 390 px: what is missing is said, the answer becomes the output', async () => {
+    await reset();
+    await page.setViewportSize({ width: 390, height: 844 });
+    await signIn(page, s.url, '/approvals');
+    const a = await of('input');
+    await page.getByText(a.question).click();
+    await page.getByRole('heading', { level: 1, name: a.question }).waitFor();
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth || [...document.querySelectorAll('.decision *')].some((e) => e.getBoundingClientRect().right > innerWidth + 1 && getComputedStyle(e).position !== 'absolute' && !e.closest('.visually-hidden')));
+    assert.equal(overflow, false, 'no sideways scroll');
+    const send = page.getByRole('button', { name: /^Send the answer/ });
+    assert.ok((await send.boundingBox()).height >= 44);
+    await send.click();
+    await page.getByText(/not right yet\. Nothing was sent/).waitFor();
+    await page.locator('[data-field="verdict"]').getByText('not sure').click();
+    await page.locator('[data-field="minutes"]').getByRole('textbox').fill('13');
+    await page.locator('[data-field="note"]').getByRole('textbox').fill('they do not remember');
+    await send.click();
+    await page.getByText('thirteen is refused by the server').waitFor();
+    assert.equal((await call(page, `/api/watchfire/approvals/${a.id}`)).body.state, 'waiting');
+    await page.locator('[data-field="minutes"]').getByRole('textbox').fill('4');
+    await send.click();
+    await page.locator('.chip', { hasText: 'answered' }).first().waitFor();
+    assert.deepEqual((await call(page, `/api/watchfire/approvals/${a.id}`)).body.response, { reached: false, verdict: 'not sure', minutes: 4, note: 'they do not remember' });
+  });
+  test('changed parameters: a new hash, shown anew, no answers; then approved', async () => {
+    await page.setViewportSize({ width: 1440, height: 900 });
+    const a = await of('question');
+    await go(`/approvals/${a.id}`);
+    await page.keyboard.press('m');
+    const dialog = page.getByRole('dialog');
+    await dialog.locator('[data-field="command"]').getByRole('textbox').fill('nft -f /etc/watchfire/isolate-soft.nft');
+    await dialog.getByLabel('Why').fill('keep the EHR port open');
+    await dialog.getByRole('button', { name: 'Freeze the change' }).click();
+    await page.locator('.exact').getByText('nft -f /etc/watchfire/isolate-soft.nft').waitFor();
+    await page.getByText('keep the EHR port open').waitFor();
+    const now = (await call(page, `/api/watchfire/approvals/${a.id}`)).body;
+    assert.notEqual(now.hash, a.hash);
+    assert.equal(now.state, 'waiting');
+    await page.keyboard.press('b');
+    await page.getByRole('dialog').getByLabel('What do you want to know').fill('is the clinic open now?');
+    await page.getByRole('dialog').getByRole('button', { name: 'Ask back' }).click();
+    await page.getByText('is the clinic open now?').waitFor();
+    await page.getByRole('button', { name: /^More: ask back/ }).click();
+    await page.getByRole('menuitem', { name: 'Delegate…' }).click();
+    await page.getByRole('combobox', { name: 'Who' }).or(page.getByRole('textbox', { name: 'Who' })).first().click();
+    await page.getByRole('option', { name: 'Tomasz Berg' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Delegate' }).click();
+    await page.getByText('to Tomasz Berg').waitFor();
+    await page.keyboard.press('Shift+A');
+    await page.locator('.chip', { hasText: 'approved' }).first().waitFor();
+  });
+  test('a passkey signs the hash (a software one), and no passkey approves nothing', async () => {
+    await s.mock('reset', { passkeys: true });
+    const url = s.url.replace('127.0.0.1', 'localhost');
+    const cdp = await ctx.newCDPSession(page);
+    await cdp.send('WebAuthn.enable');
+    await cdp.send('WebAuthn.addVirtualAuthenticator', { options: { protocol: 'ctap2', transport: 'internal', hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true } });
+    await signIn(page, url, '/approvals');
+    const a = await of('question');
+    await page.goto(`${url}/approvals/${a.id}`);
+    await page.getByRole('button', { name: /with passkey/ }).click();
+    await page.getByText('you have no passkey yet').waitFor();
+    assert.equal((await call(page, `/api/watchfire/approvals/${a.id}`)).body.state, 'waiting');
+    await page.goto(`${url}/settings/me`);
+    await page.getByLabel('Name of the new passkey').fill('Laptop');
+    await page.getByRole('button', { name: 'Add a passkey' }).click();
+    await page.getByText('Passkey added').waitFor();
+    await page.goto(`${url}/approvals/${a.id}`);
+    await page.getByRole('button', { name: /with passkey/ }).click();
+    await page.locator('.chip', { hasText: 'approved' }).first().waitFor();
+    await cdp.send('WebAuthn.disable');
+    await reset();
+  });
+});
+
 test('the page threw nothing on the way', () => {
   assert.deepEqual(problems, []);
 });

@@ -95,9 +95,9 @@ export type TimelineEntry = {
   | { kind: 'change'; field: string; from: unknown; to: unknown }                                         // field 'created' for the opening
   | { kind: 'summary'; text: string; model: string | null; tokens: number | null }                        // model null: composed from the evidence
 );
-export type ApprovalState = 'waiting' | 'approved' | 'rejected' | 'expired' | 'withdrawn' | 'void' | 'settled';
+export type ApprovalState = 'waiting' | 'approved' | 'rejected' | 'expired' | 'withdrawn' | 'void' | 'settled' | 'answered';
 export type Approval = {
-  id: string; kind: 'question' | 'settlement';
+  id: string; kind: 'question' | 'settlement' | 'input';
   state: ApprovalState; version: string;
   question: string;                                // rendered message; of a settlement a sentence such as "Did isolate run on ws-bill-014?"
   approve_label: string; reject_label: string;
@@ -113,13 +113,17 @@ export type Approval = {
   asked_at: Time; expires_at: Time | null; on_expiry: string;     // one sentence: what happens when nobody answers
   quorum: { needed: number; given: number };
   may_decide: boolean; may_not_because: string | null;            // for the one who asks
+  schema?: object | null; response?: Record<string, unknown> | null;             // kind input
+  approvers?: { names: string[]; forbid_self: boolean }; escalation?: { at: Time; to: string }[]; history?: HistoryEntry[]; passkey_needed?: boolean;
   decisions: Decision[];
   settlement: {                                    // kind settlement only
     attempt_started_at: Time; may_run_until: Time | null; reason: string;   // what is known: "the connection broke after the command was sent"
     probe: { at: Time; result: string } | null;
   } | null;
 };
+export type HistoryEntry = { at: Time; by: Person | null; kind: 'asked' | 'answered' | 'changed' | 'asked_back' | 'replied' | 'delegated' | 'escalated' | 'void' | 'expired' | 'withdrawn'; text: string };
 export type FrozenAction = {
+  parameters?: Record<string, unknown> | null; schema?: object | null;           // feature conditions
   index: number; step: string; type: string; class: Effect;
   connector: (Ref & { type: string }) | null;
   target: { host: string | null; port: number | null; account: string | null; host_key: string | null; url: string | null };
@@ -127,7 +131,7 @@ export type FrozenAction = {
   secrets: string[];                               // names, never values
   hash: string;
 };
-export type Decision = { by: Person; verdict: 'approve' | 'reject' | 'happened' | 'again' | 'skip'; at: Time; comment: string | null; channel: 'web' | 'api' | 'cli' | 'chat' };
+export type Decision = { by: Person; verdict: 'approve' | 'reject' | 'happened' | 'again' | 'skip' | 'answer'; at: Time; comment: string | null; channel: 'web' | 'api' | 'cli' | 'chat' };
 export type WorkflowExtras = { watchfire?: {
   effect: Effect; triggers: string[]; steps: number; approvals: number;      // approvals: waitForApproval steps
   used_by_rules: number;

@@ -138,6 +138,10 @@ function Field(p: Omit<FieldProps, 'onDraft'> & { onDraft: ((v: unknown) => void
 
   if (p.secret) return below(<PasswordInput label={label} description={hint} error={error} disabled={disabled} placeholder={p.set ? 'set, cannot be shown; write to replace' : undefined} value={typeof v === 'string' ? v : ''} onChange={(e) => onChange(e.currentTarget.value)} autoComplete="new-password" visibilityToggleButtonProps={{ 'aria-label': `show ${title}` }} />);
   if (isTemplate(v) && paths) return line((s.maxLength ?? 0) > 200 || s.format === 'multiline' || v.includes('\n') || v.length > 60, v, t === 'string');
+  if (s['x-widget'] === 'connector' && Array.isArray(s.enum) && (v === undefined || typeof v === 'string')) {
+    const labels = (s['x-labels'] ?? {}) as Record<string, string>;
+    return below(<Select label={label} description={hint} error={error} disabled={disabled || s.enum.length === 0} data={(s.enum as string[]).map((x) => ({ value: x, label: labels[x] ?? x }))} value={v ?? null} clearable={!needed} placeholder={s.enum.length ? 'Pick one' : 'none is set up'} onChange={(x) => onChange(x ?? undefined)} />);
+  }
   if (s.enum && s.enum.length > 0 && s.enum.every((x) => typeof x === 'string') && (v === undefined || typeof v === 'string')) {
     const data = s.enum as string[];
     const stray = typeof v === 'string' && !data.includes(v);

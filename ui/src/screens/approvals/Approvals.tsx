@@ -1,9 +1,9 @@
 // The inbox: one safe decision at a time. Questions and settlements; on a phone one column with the decision at the foot.
-import { Button, Modal, Textarea, TextInput } from '@mantine/core';
+import { Button, Menu, Modal, Textarea, TextInput } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { useParams } from '@tanstack/react-router';
-import { IconCheck, IconChevronLeft, IconClock, IconLock, IconTarget, IconUsers, IconWifiOff, IconX } from '@tabler/icons-react';
+import { IconCheck, IconChevronLeft, IconClock, IconDots, IconHistory, IconLock, IconTarget, IconUsers, IconWifiOff, IconX } from '@tabler/icons-react';
 import { useEffect, useRef, useState } from 'react';
 import { ApiError, api, seg } from '../../api/client';
 import { q, queryClient } from '../../api/queries';
@@ -11,15 +11,19 @@ import type { Approval, ApprovalList, Decision } from '../../api/types';
 import { Age, Avatar, Effect, Kbd, Moment, Outside, Risk, SeverityBars, ShortId, useNow } from '../../kit/bits';
 import { count, moment, timeLeft, visible } from '../../kit/format';
 import { Go, useGo } from '../../kit/go';
+import { Json } from '../../kit/Json';
 import { useKeys } from '../../kit/keys';
-import { useCan } from '../../kit/me';
+import { useCan, useFeature } from '../../kit/me';
+import { check, defaults, SchemaForm, type Schema } from '../../kit/SchemaForm';
 import { Empty, ErrorState, Loaded } from '../../kit/states';
 import { useUrl } from '../../kit/url';
 import { PageHead } from '../../shell/Shell';
+import { ConditionDialog, type Condition } from './Conditions';
+import { sign } from '../../kit/passkey';
 
-const WORD: Record<Decision['verdict'], string> = { approve: 'approved', reject: 'rejected', happened: 'it happened', again: 'run again', skip: 'skipped' };
-const STATE: Record<Approval['state'], string> = { waiting: 'waits', approved: 'approved', rejected: 'rejected', expired: 'expired', withdrawn: 'withdrawn', void: 'void', settled: 'settled' };
-const TONE: Record<Approval['state'], string> = { waiting: 'wait', approved: 'ok', rejected: 'crit', expired: 'high', withdrawn: '', void: 'high', settled: 'ok' };
+const WORD: Record<Decision['verdict'], string> = { approve: 'approved', reject: 'rejected', happened: 'it happened', again: 'run again', skip: 'skipped', answer: 'answered' };
+const STATE: Record<Approval['state'], string> = { waiting: 'waits', approved: 'approved', rejected: 'rejected', expired: 'expired', withdrawn: 'withdrawn', void: 'void', settled: 'settled', answered: 'answered' };
+const TONE: Record<Approval['state'], string> = { waiting: 'wait', approved: 'ok', rejected: 'crit', expired: 'high', withdrawn: '', void: 'high', settled: 'ok', answered: 'ok' };
 
 export function Approvals() {
   const { id } = useParams({ strict: false }) as { id?: string };
@@ -68,6 +72,8 @@ function Head({ list, history }: { list: ApprovalList | undefined; history: bool
   );
 }
 
+const HISTORY: Record<string, string> = { asked: 'asked', answered: 'answered', changed: 'changed', asked_back: 'asked back', replied: 'replied', delegated: 'delegated', escalated: 'escalated', void: 'void', expired: 'expired', withdrawn: 'withdrawn' };
+
 function ItemLink({ a, here, history }: { a: Approval; here: boolean; history: boolean }) {
   const now = useNow();
   const left = timeLeft(a.expires_at, a.asked_at, now);
@@ -76,7 +82,7 @@ function ItemLink({ a, here, history }: { a: Approval; here: boolean; history: b
       <div className="strong" style={{ overflowWrap: 'anywhere' }}>{visible(a.question)}</div>
       <div className="small ink2 cut">{visible(a.workflow.name)}{a.case ? ` · case ${a.case.number ?? ''}` : ''}</div>
       <div className="row small" style={{ marginTop: 4 }}>
-        {a.kind === 'settlement' ? <span className="chip high">outcome not known</span> : <Effect effect={a.effect} />}
+        {a.kind === 'settlement' ? <span className="chip high">outcome not known</span> : a.kind === 'input' ? <span className="chip wait">asks for input</span> : <Effect effect={a.effect} />}
         {a.kind === 'question' && a.state === 'waiting' && <span className="row" style={{ gap: 4 }}><IconUsers size={13} stroke={1.7} className="ink2" aria-hidden />{a.quorum.given} of {a.quorum.needed}</span>}
         {a.state === 'waiting' ? left && <span className={`right row left-time ${left.tone} num`} style={{ gap: 4 }}><IconClock size={13} stroke={1.7} aria-hidden />{left.text}</span> : <span className={`right chip ${TONE[a.state]}`}>{STATE[a.state]}</span>}
       </div>
@@ -110,7 +116,12 @@ function DecisionView({ a, phone, waiting, next }: { a: Approval; phone: boolean
   const reasonRef = useRef<HTMLInputElement>(null);
   const title = useRef<HTMLHeadingElement>(null);
   const left = timeLeft(a.expires_at, a.asked_at, now);
-  const settle = a.kind === 'settlement';
+  const settle = a.kind === 'settlement', input = a.kind === 'input';
+  const schema = (a.schema ?? { type: 'object', additionalProperties: true }) as Schema;
+  const [answer, setAnswer] = useState<Record<string, unknown>>(() => defaults(schema));
+  const [errors, setErrors] = useState<Record<string, string>>({});
+  const conditions = useFeature('conditions') && a.kind === 'question';
+  const [condition, setCondition] = useState<Condition | null>(null);
   const waits = a.state === 'waiting';
   const may = a.may_decide && can('approvals:decide') && online;
   useEffect(() => {
@@ -136,6 +147,7 @@ function DecisionView({ a, phone, waiting, next }: { a: Approval; phone: boolean
       queryClient.setQueryData(['approvals', 'one', a.id], { ...a, ...r });
       setSheet(null);
     } catch (e) {
+      if (e instanceof ApiError && e.status === 400 && Array.isArray(e.attributes.errors)) setErrors(Object.fromEntries((e.attributes.errors as { pointer: string; message: string }[]).map((x) => [x.pointer, x.message])));
       if (e instanceof ApiError && e.status === 409) {
         const cur = e.attributes.current as Approval | undefined;
         if (cur) queryClient.setQueryData(['approvals', 'one', a.id], { ...a, ...cur });
@@ -148,7 +160,27 @@ function DecisionView({ a, phone, waiting, next }: { a: Approval; phone: boolean
       void queryClient.invalidateQueries({ queryKey: ['executions'] });
     }
   };
-  const approve = (): void => void send('decide', { verdict: 'approve', hash: a.hash, comment: reason.trim() || null }, 'approve');
+  const approve = async (): Promise<void> => {
+    const body: Record<string, unknown> = { verdict: 'approve', hash: a.hash, comment: reason.trim() || null };
+    if (a.passkey_needed) {
+      setBusy('approve');
+      setFailed(null);
+      try {
+        body.passkey = await sign(a.hash ?? '');
+      } catch (e) {
+        setBusy(null);
+        setFailed(`Nothing was changed: ${e instanceof Error ? e.message : String(e)}.`);
+        return;
+      }
+    }
+    await send('decide', body, 'approve');
+  };
+  const submit = (): void => {
+    const bad = check(schema, answer);
+    setErrors(bad);
+    if (Object.keys(bad).length > 0) return setFailed(`${Object.keys(bad).length === 1 ? 'One field is' : `${Object.keys(bad).length} fields are`} not right yet. Nothing was sent.`);
+    void send('decide', { verdict: 'answer', input: answer, comment: null }, 'answer');
+  };
   const reject = (): void => {
     if (phone && sheet !== 'reject') return setSheet('reject');
     if (!reason.trim()) {
@@ -158,8 +190,9 @@ function DecisionView({ a, phone, waiting, next }: { a: Approval; phone: boolean
     }
     void send('decide', { verdict: 'reject', hash: a.hash, comment: reason.trim() }, 'reject');
   };
-  useKeys('Approval', waits && may && !settle ? [
-    { key: 'Shift+A', label: `${a.approve_label}`, run: () => busy === null && approve() },
+  useKeys('Approval', waits && may && !settle && !input ? [
+    { key: 'Shift+A', label: `${a.approve_label}`, run: () => busy === null && void approve() },
+    ...(conditions ? [{ key: 'b', label: 'Ask back', run: () => setCondition('ask') }, { key: 'm', label: 'Change parameters…', run: () => setCondition('change') }] : []),
     { key: 'r', label: 'Reject', run: () => busy === null && reject() },
     ...(next ? [{ key: 'j', label: 'Next', run: () => go(`/approvals/${next}`) }] : []),
   ] : next ? [{ key: 'j', label: 'Next', run: () => go(`/approvals/${next}`) }] : []);
@@ -174,14 +207,14 @@ function DecisionView({ a, phone, waiting, next }: { a: Approval; phone: boolean
             <div className="grow">
               <h1 ref={title} tabIndex={-1} style={{ outline: 'none' }}>{visible(a.question)}</h1>
               <div className="row wrap small ink2" style={{ marginTop: 4 }}>
-                <Effect effect={a.effect} />{settle && <span className="chip high">may have happened</span>}
+                {input ? <span className="chip wait">asks for input</span> : <Effect effect={a.effect} />}{settle && <span className="chip high">may have happened</span>}
                 <span>Asked by <Go to={`/workflows/${a.workflow.id}`}>{visible(a.workflow.name)}{a.workflow.version !== null ? ` v${a.workflow.version}` : ''}</Go>, step {visible(a.step)}{a.case && <>, for case <Go to={`/cases/${a.case.id}`}>{a.case.number ?? visible(a.case.title)}</Go></>} · <Age at={a.asked_at} /> ago</span>
                 <Go to={`/executions/${a.execution}`}>execution</Go>
               </div>
             </div>
             {waits && left && !phone && <div style={{ textAlign: 'right', flex: 'none', maxWidth: 300 }}><div className={`num left-time ${left.tone}`} style={{ fontSize: 18, lineHeight: '26px', fontWeight: 600 }}>{left.text}</div><div className="small ink2">at {moment(a.expires_at, now)} {visible(a.on_expiry)}</div></div>}
           </div>
-          {phone && !settle && waits && <div className="row" style={{ marginTop: 8 }}><IconUsers size={16} stroke={1.7} className="ink2" aria-hidden /><span><b>{a.quorum.given} of {a.quorum.needed}</b>{a.decisions[0] ? ` · ${a.decisions[0].by.full_name ?? a.decisions[0].by.username} ${WORD[a.decisions[0].verdict]}` : ' approved'}</span></div>}
+          {phone && !settle && !input && waits && <div className="row" style={{ marginTop: 8 }}><IconUsers size={16} stroke={1.7} className="ink2" aria-hidden /><span><b>{a.quorum.given} of {a.quorum.needed}</b>{a.decisions[0] ? ` · ${a.decisions[0].by.full_name ?? a.decisions[0].by.username} ${WORD[a.decisions[0].verdict]}` : ' approved'}</span></div>}
           <span className="visually-hidden" role="status">{said}</span>
         </header>
         <div className="decision-body">
@@ -193,7 +226,13 @@ function DecisionView({ a, phone, waiting, next }: { a: Approval; phone: boolean
                 {a.settlement.probe ? <> A probe at <Moment at={a.settlement.probe.at} /> says: {visible(a.settlement.probe.result)}.</> : ' Look at the host before you answer.'}
               </div>
             )}
-            <div className="block">
+            {input && (
+              <div className="block"><h2 style={{ marginBottom: 8 }}>{waits ? 'Your answer' : 'What was answered'}</h2>
+                <div className="panel" style={{ padding: 12 }}>{waits ? <SchemaForm schema={schema} value={answer} errors={errors} disabled={!may || busy !== null} onChange={(v) => { setAnswer(v); setErrors({}); setFailed(null); }} /> : <Json value={a.response ?? null} />}</div>
+                {waits && <div className="small ink3" style={{ marginTop: 6 }}>It goes to step {visible(a.step)} as its output; nothing else happens by it.</div>}
+              </div>
+            )}
+            {!input && <div className="block">
               <div className="row wrap" style={{ marginBottom: 6 }}><h2>{settle ? 'What was sent, exactly' : 'What will run, exactly'}</h2>{a.hash && <span className="right row small ink2" style={{ gap: 4 }} title={a.hash}><IconLock size={13} stroke={1.7} aria-hidden />bound to <span className="mono">sha256 {a.hash.slice(0, 4)}…{a.hash.slice(-4)}</span></span>}</div>
               <ol className="exact">
                 {a.actions.map((x) => (
@@ -207,7 +246,7 @@ function DecisionView({ a, phone, waiting, next }: { a: Approval; phone: boolean
               </ol>
               {a.unbound.length > 0 && <div style={{ marginTop: 8 }}><div className="small ink2">Not bound: shown as template, asks on its own when reached if it is destructive.</div><ul className="exact" style={{ marginTop: 4 }}>{a.unbound.map((u, i) => <li key={i}><div className="row"><b className="mono">{u.step}</b><span className="right"><Effect effect={u.class} /></span></div><pre>{visible(u.template)}</pre></li>)}</ul></div>}
               {waits && !settle && <div className="small ink3" style={{ marginTop: 6 }}>What runs later is byte for byte this. If anything changes, the question is void and asked again.</div>}
-            </div>
+            </div>}
             {a.alerts.length > 0 && (
               <div className="block"><h2 style={{ marginBottom: 6 }}>Why</h2>
                 <ul className="panel">{a.alerts.map((x, i) => <li key={x.id} className="row" style={{ padding: '8px 12px', borderTop: i ? '1px solid var(--line)' : undefined, minHeight: phone ? 44 : 36 }}><Risk value={x.risk_score} /><SeverityBars severity={x.severity} /><Go to={`/alerts/${x.id}`} className="name cut" style={{ color: 'var(--ink)', flex: phone ? '1' : 'none', maxWidth: phone ? undefined : '60%' }}>{visible(x.rule)}</Go>{!phone && <span className="small ink2 cut right">{visible(x.reason)}</span>}</li>)}</ul>
@@ -216,11 +255,15 @@ function DecisionView({ a, phone, waiting, next }: { a: Approval; phone: boolean
             {a.evidence.map((e, i) => <div key={i} className="block"><div className="row wrap" style={{ marginBottom: 6 }}><h2>{i === 0 ? 'Latest evidence' : 'Evidence'}</h2><span className="small ink2">{visible(e.title)}{e.at ? ', ' : ''}{e.at && <Moment at={e.at} />}</span></div><div className="code"><Outside text={e.text} lines={12} /></div></div>)}
           </div>
           <div className="col" style={{ gap: 12 }}>
-            {!settle && (
+            {!settle && !input && (
               <section className="panel"><header><IconUsers size={15} stroke={1.7} aria-hidden /><h2>{a.quorum.given} of {a.quorum.needed} approved</h2></header>
-                <div className="body">{a.decisions.map((d, i) => <Answer key={i} d={d} />)}{a.decisions.length === 0 && <span className="small ink2">Nobody has answered.</span>}{waits && a.may_not_because && <div className="small ink2" style={{ marginTop: 6 }}>You cannot answer: {visible(a.may_not_because)}.</div>}</div></section>
+                <div className="body">{a.decisions.map((d, i) => <Answer key={i} d={d} />)}{a.decisions.length === 0 && <span className="small ink2">Nobody has answered.</span>}{waits && a.may_not_because && <div className="small ink2" style={{ marginTop: 6 }}>You cannot answer: {visible(a.may_not_because)}.</div>}
+                  {a.approvers && <div className="small ink2" style={{ marginTop: 6 }}>{a.approvers.names.length ? `May answer: ${a.approvers.names.map(visible).join(', ')}.` : 'Everybody who may decide may answer.'}{a.approvers.forbid_self ? ' Who started the run or last edited the workflow may not.' : ''}</div>}
+                  {waits && a.escalation && a.escalation.length > 0 && <div className="small ink2" style={{ marginTop: 6 }}>Next escalation: {visible(a.escalation[0]!.to)} at <Moment at={a.escalation[0]!.at} />.</div>}
+                  {a.passkey_needed && <div className="small ink2" style={{ marginTop: 6 }}>Approving takes a passkey; its signature over the hash is kept.</div>}</div></section>
             )}
-            <section className="panel"><header><IconTarget size={15} stroke={1.7} aria-hidden /><h2>Reach</h2></header><div className="body"><dl className="facts"><dt>Targets</dt><dd className="mono">{[...new Set(a.actions.map((x) => x.target.host ?? x.target.url ?? 'not known'))].join(', ') || 'none'}</dd><dt>Accounts</dt><dd className="mono">{[...new Set(a.actions.map((x) => x.target.account).filter(Boolean))].join(', ') || '–'}</dd><dt>Actions</dt><dd>{a.actions.length}</dd><dt>Undo</dt><dd>{a.actions.some((x) => x.class === 'destructive') ? 'not known; a host command is not undone by itself' : 'not known'}</dd></dl></div></section>
+            {a.history && a.history.length > 0 && <section className="panel"><header><IconHistory size={15} stroke={1.7} aria-hidden /><h2>History</h2></header><div className="body"><ol className="col" style={{ gap: 6 }}>{a.history.map((h, i) => <li key={i} className="small"><div className="row"><span className="ink3 none"><Moment at={h.at} /></span><span className="strong cut">{h.by ? visible(h.by.full_name ?? h.by.username) : 'Watchfire'}</span><span className={`chip right ${h.kind === 'changed' || h.kind === 'void' ? 'high' : h.kind === 'asked_back' || h.kind === 'replied' ? 'beam' : ''}`}>{HISTORY[h.kind] ?? h.kind}</span></div>{h.text && <div className="ink2 text">{visible(h.text)}</div>}</li>)}</ol></div></section>}
+            {!input && <section className="panel"><header><IconTarget size={15} stroke={1.7} aria-hidden /><h2>Reach</h2></header><div className="body"><dl className="facts"><dt>Targets</dt><dd className="mono">{[...new Set(a.actions.map((x) => x.target.host ?? x.target.url ?? 'not known'))].join(', ') || 'none'}</dd><dt>Accounts</dt><dd className="mono">{[...new Set(a.actions.map((x) => x.target.account).filter(Boolean))].join(', ') || '–'}</dd><dt>Actions</dt><dd>{a.actions.length}</dd><dt>Undo</dt><dd>{a.actions.some((x) => x.class === 'destructive') ? 'not known; a host command is not undone by itself' : 'not known'}</dd></dl></div></section>}
             <section className="panel"><header><IconClock size={15} stroke={1.7} aria-hidden /><h2>Deadline</h2></header><div className="body small">{a.expires_at ? <>No answer by <Moment at={a.expires_at} />: {visible(a.on_expiry)}.</> : 'None. It stays until somebody answers; other branches go on.'}</div></section>
             <div className="tiny ink3 row">id <ShortId id={a.id} /></div>
           </div>
@@ -236,15 +279,21 @@ function DecisionView({ a, phone, waiting, next }: { a: Approval; phone: boolean
               <Button size={big} className="right" variant="filled" color="danger" disabled={busy !== null} onClick={() => setSheet('again')}>{phone ? 'Run again' : `Run again ${target(a)}`}</Button>
               <Button size={big} variant="filled" disabled={busy !== null} onClick={() => setSheet('happened')}>It happened</Button>
             </>
+          ) : input ? (
+            <Button size={big} className="right" variant="filled" style={phone ? { flex: 1 } : undefined} leftSection={<IconCheck size={15} stroke={1.7} />} disabled={busy !== null} onClick={submit}>{busy === 'answer' ? 'Sending…' : 'Send the answer'}<span className="visually-hidden">: {a.question}</span></Button>
           ) : (
             <>
               {!phone && <TextInput ref={reasonRef} aria-label="Reason, needed to reject" placeholder="Reason (needed to reject)" value={reason} error={needReason && !reason.trim() ? 'Say why.' : undefined} maxLength={2000} onChange={(e) => setReason(e.currentTarget.value)} styles={{ input: { height: 36 } }} />}
+              {conditions && <Menu position="top-start"><Menu.Target><Button size={big} px={phone ? 12 : 10} disabled={busy !== null} aria-label="More: ask back, change, delegate">{phone ? <IconDots size={20} stroke={1.7} aria-hidden /> : 'More…'}</Button></Menu.Target><Menu.Dropdown>
+                <Menu.Item rightSection={<Kbd>B</Kbd>} onClick={() => setCondition('ask')}>Ask back…</Menu.Item><Menu.Item rightSection={<Kbd>M</Kbd>} disabled={!a.actions.some((x) => x.parameters)} onClick={() => setCondition('change')}>Change parameters…</Menu.Item><Menu.Item onClick={() => setCondition('delegate')}>Delegate…</Menu.Item>
+              </Menu.Dropdown></Menu>}
               <Button size={big} className={phone ? '' : 'right'} style={phone ? { flex: '0 1 120px' } : undefined} leftSection={<IconX size={15} stroke={1.7} />} rightSection={phone ? undefined : <Kbd>R</Kbd>} disabled={busy !== null} onClick={reject}>{a.reject_label || 'Reject'}<span className="visually-hidden">: {a.question}</span></Button>
-              <Button size={big} variant="filled" color={a.effect === 'destructive' ? 'danger' : undefined} style={phone ? { flex: 1, minWidth: 0 } : undefined} leftSection={<IconCheck size={15} stroke={1.7} />} rightSection={phone ? undefined : <Kbd>⇧ A</Kbd>} disabled={busy !== null} onClick={approve}>{busy === 'approve' ? 'Sending…' : label}<span className="visually-hidden">, {target(a)}</span></Button>
+              <Button size={big} variant="filled" color={a.effect === 'destructive' ? 'danger' : undefined} style={phone ? { flex: 1, minWidth: 0 } : undefined} leftSection={<IconCheck size={15} stroke={1.7} />} rightSection={phone ? undefined : <Kbd>⇧ A</Kbd>} disabled={busy !== null} onClick={() => void approve()}>{busy === 'approve' ? 'Sending…' : a.passkey_needed ? `${label} with passkey` : label}<span className="visually-hidden">, {target(a)}</span></Button>
             </>
           )}
         </div>
       ) : <div className="decision-bar"><span className="small ink2"><IconLock size={14} stroke={1.7} style={{ verticalAlign: -2 }} aria-hidden /> {!online ? 'Offline.' : <>You may read this, not answer{a.may_not_because ? `: ${visible(a.may_not_because)}.` : <>. Needs <code>approvals:decide</code>.</>}</>}</span></div>)}
+      <ConditionDialog a={a} kind={condition} phone={phone} onClose={() => setCondition(null)} />
       <Modal opened={sheet !== null} onClose={() => setSheet(null)} fullScreen={false} yOffset={phone ? 'auto' : undefined} size={460} closeButtonProps={{ 'aria-label': 'Close the dialog' }}
         title={sheet === 'reject' ? 'Reject: why?' : sheet === 'happened' ? 'It happened' : sheet === 'again' ? 'Run it again?' : 'Skip it?'}>
         <form className="col" style={{ gap: 12 }} onSubmit={(e) => {

@@ -1,10 +1,10 @@
 // One run: when each step ran, with input, output, error and tries; what it did to the world; what happens next.
-import { Button, Menu } from '@mantine/core';
+import { Button, Menu, Modal } from '@mantine/core';
 import { modals } from '@mantine/modals';
 import { useElementSize } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { useParams } from '@tanstack/react-router';
-import { IconChevronDown, IconChevronRight, IconCircleDashed, IconPlayerPause, IconPlayerPlay, IconPlayerStop } from '@tabler/icons-react';
+import { IconChevronDown, IconChevronRight, IconCircleDashed, IconFlask, IconPlayerPause, IconPlayerPlay, IconPlayerStop, IconRotateClockwise } from '@tabler/icons-react';
 import { useMemo, useState, type CSSProperties } from 'react';
 import { api, seg } from '../../api/client';
 import { q, queryClient } from '../../api/queries';
@@ -14,7 +14,7 @@ import { bytes, duration, moment, plural, visible } from '../../kit/format';
 import { Go, useGo } from '../../kit/go';
 import { Json } from '../../kit/Json';
 import { useKeys } from '../../kit/keys';
-import { useCan } from '../../kit/me';
+import { useCan, useFeature } from '../../kit/me';
 import { Loaded } from '../../kit/states';
 import { toast, toastError } from '../../kit/toast';
 import { useUrl } from '../../kit/url';
@@ -62,7 +62,10 @@ function Run({ e }: { e: Execution }) {
       onConfirm: () => void api(`/api/workflows/executions/${seg(e.id)}/cancel`, { method: 'POST' }).then(() => toast('Execution cancelled'), (x: unknown) => toastError('Not cancelled', x)).finally(() => void queryClient.invalidateQueries({ queryKey: ['executions'] })),
     });
   };
+  const mayRerun = useFeature('rerun') && can('workflows:execute') && !e.watchfire.dry_run;
+  const [again, setAgain] = useState<{ from: StepExecution | null } | null>(null);
   useKeys('Execution', [
+    ...(mayRerun && done ? [{ key: 'r', label: 'Rerun…', run: () => setAgain({ from: row?.step ?? null }) }] : []),
     { key: 'j', label: 'Next step', run: () => move(at + 1) }, { key: 'k', label: 'Previous step', run: () => move(at - 1) },
     { key: 'ArrowDown', label: 'Next step', run: () => move(at + 1), hidden: true }, { key: 'ArrowUp', label: 'Previous step', run: () => move(at - 1), hidden: true },
     { key: 'ArrowLeft', label: 'Fold', run: () => row && fold(row.key, true) }, { key: 'ArrowRight', label: 'Unfold', run: () => row && fold(row.key, false) },
@@ -75,10 +78,13 @@ function Run({ e }: { e: Execution }) {
   const planned = all.filter((r) => r.step === null && ['write', 'destructive'].includes(r.effect));
   return (
     <>
-      <PageHead title={visible(e.workflowName)} detail crumbs={[{ to: '/executions', label: 'Executions' }]} chips={<><span className="desk"><ShortId id={e.id} /></span><StateChip status={e.status} /></>} actions={
+      <PageHead title={visible(e.workflowName)} detail crumbs={[{ to: '/executions', label: 'Executions' }]} chips={<><span className="desk"><ShortId id={e.id} /></span><StateChip status={e.status} />{w.dry_run ? <span className="chip outline"><IconFlask size={13} stroke={1.7} aria-hidden />tried without effect</span> : e.isTestRun ? <span className="chip outline">test</span> : null}</>} actions={
         <>
           {!done && <Button variant="subtle" className="desk" leftSection={paused ? <IconPlayerPlay size={14} stroke={1.7} /> : <IconPlayerPause size={14} stroke={1.7} />} onClick={() => setPaused(!paused)}>{paused ? 'Go on' : 'Pause view'}</Button>}
           {!done && can('executions:cancel') && <Button leftSection={<IconPlayerStop size={14} stroke={1.7} />} onClick={cancel} disabled={e.cancelRequested}>{e.cancelRequested ? 'Cancelling…' : 'Cancel…'}</Button>}
+          {mayRerun && done && <Menu><Menu.Target><Button leftSection={<IconRotateClockwise size={14} stroke={1.7} />} rightSection={<IconChevronDown size={14} stroke={1.7} />}>Rerun</Button></Menu.Target><Menu.Dropdown>
+            <Menu.Item onClick={() => setAgain({ from: null })}>From the start, same input</Menu.Item>{failed && <Menu.Item onClick={() => setAgain({ from: failed })}>From the failed step {visible(failed.stepId)}</Menu.Item>}{row?.step && row.step !== failed && <Menu.Item rightSection={<Kbd>R</Kbd>} onClick={() => setAgain({ from: row.step })}>From here: {visible(row.step.stepId)}</Menu.Item>}
+          </Menu.Dropdown></Menu>}
           {approval && <Button variant="filled" onClick={() => go(`/approvals/${approval}`)} rightSection={<Kbd>P</Kbd>}>Open the approval</Button>}
         </>
       } />
@@ -87,9 +93,12 @@ function Run({ e }: { e: Execution }) {
         {w.case && <span>Case <Go to={`/cases/${w.case.id}`}>{w.case.number ?? visible(w.case.title)}</Go></span>}
         <span>Version <Go to={`/workflows/${e.workflowId}`}>{e.version !== null ? `v${e.version}` : 'open'}</Go></span>
         <span>Started <b><Moment at={e.startedAt} /></b></span><span>Runs as <b>{e.executedBy}</b></span>
+        {w.rerun_of && <span>Rerun of <Go to={`/executions/${w.rerun_of}`}>…{w.rerun_of.slice(-6)}</Go></span>}{w.reruns && w.reruns.length > 0 && <span>Rerun as {w.reruns.slice(-3).map((x, i) => <span key={x}>{i ? ', ' : ''}<Go to={`/executions/${x}`}>…{x.slice(-6)}</Go></span>)}</span>}
         <span className="right num">Queue <b>{duration(w.queue_ms)}</b>&ensp; Run <b>{duration(w.run_ms)}</b>&ensp; Waits <b>{duration(w.wait_ms)}</b></span>
       </div>
       {(e.error || (done && failed)) && <div className="small" role="status" style={{ padding: '8px 16px', background: 'var(--crit-bg)', color: 'var(--crit)', overflowWrap: 'anywhere' }}><b>{e.status === 'failed' ? 'Failed' : 'A step failed and the run went on'}.</b> {failed ? <>{failed.stepId}: </> : null}{visible((e.error ?? failed?.error)?.message ?? '')}</div>}
+      {w.dry_run && <div className="demo-bar" role="status">Nothing was sent. Below stands what would have been, step by step.</div>}
+      <Rerun e={e} again={again} onClose={() => setAgain(null)} />
       <div className="run">
         <div className="main">
           <div className="row wrap" style={{ padding: '8px 16px' }}><b>Waterfall</b><div className="legend right">{LEGEND.map(([k, l]) => <span key={k}><span className="sw"><span className={`stroke ${k}`} /></span>{l}</span>)}</div></div>
@@ -105,7 +114,7 @@ function Run({ e }: { e: Execution }) {
           {e.stepExecutions.length === 0 && <div className="small ink3" style={{ padding: '4px 16px' }}>No step has started.</div>}
           {ax.folds.length > 0 || trueScale ? <div className="small ink2" style={{ padding: '8px 16px' }}>{trueScale ? 'True scale.' : 'Stretches longer than 20 s in which nothing changes are folded (dashed).'} <button type="button" className="link-button" onClick={() => setUrl({ scale: trueScale ? undefined : 'true' })}>{trueScale ? 'Fold them' : 'Show true scale'}</button></div> : null}
           <section style={{ padding: '12px 16px' }}>
-            <div className="row" style={{ marginBottom: 4 }}><b>Effects so far</b><span className="small ink2">{effects.length === 0 ? 'none' : plural(effects.length, 'effect')}{planned.length > 0 ? ` · ${plural(planned.length, 'more')} to come`.replace('mores', 'more') : ''}</span></div>
+            <div className="row" style={{ marginBottom: 4 }}><b>{w.dry_run ? 'Effects it would have' : 'Effects so far'}</b><span className="small ink2">{effects.length === 0 ? 'none' : plural(effects.length, 'effect')}{planned.length > 0 ? ` · ${plural(planned.length, 'more')} to come`.replace('mores', 'more') : ''}</span></div>
             {effects.length + planned.length > 0 && (
               <div style={{ overflowX: 'auto' }} tabIndex={0} role="region" aria-label="Effects"><table className="effects-table">
                 <thead><tr><th>Time</th><th>Step</th><th>What</th><th>Delivery</th><th>Effect</th></tr></thead>
@@ -161,6 +170,42 @@ function Line({ ax, now, done, name, type, status, took, effect, depth, strokes:
         {!done && <span className="now-line" style={{ left: ax.x(now) }} />}
       </div>
     </div>
+  );
+}
+
+/** What a rerun keeps and what it does again, said before it starts. */
+function Rerun({ e, again, onClose }: { e: Execution; again: { from: StepExecution | null } | null; onClose: () => void }) {
+  const go = useGo();
+  const [busy, setBusy] = useState(false);
+  const steps = [...e.stepExecutions].sort((a, b) => a.globalExecutionIndex - b.globalExecutionIndex);
+  const from = again?.from ?? null;
+  const kept = from ? steps.filter((s) => s.globalExecutionIndex < from.globalExecutionIndex && !scopesOf(from).some((x) => x.name === s.stepId)) : [];
+  const redo = from ? steps.filter((s) => s.globalExecutionIndex >= from.globalExecutionIndex) : steps;
+  const acts = redo.filter((s) => s.watchfire && ['write', 'destructive'].includes(s.watchfire.effect));
+  const start = async (): Promise<void> => {
+    setBusy(true);
+    try {
+      const r = await api<{ workflowExecutionId: string }>(`/api/workflows/executions/${seg(e.id)}/rerun`, { body: { from: from?.id ?? null } });
+      void queryClient.invalidateQueries({ queryKey: ['executions'] });
+      onClose();
+      toast('Rerun started');
+      go(`/executions/${r.workflowExecutionId}`);
+    } catch (x) {
+      toastError('Not rerun', x);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <Modal opened={again !== null} onClose={onClose} title={from ? `Rerun from ${from.stepId}` : 'Rerun from the start'} size={560} closeButtonProps={{ 'aria-label': 'Close the dialog' }}>
+      <div className="col" style={{ gap: 12 }}>
+        <p>A new execution of {e.version === null ? 'the same text' : `version ${e.version}`} with the same input. This one does not change.</p>
+        {from && <div><b>Kept</b> <span className="small ink2">{kept.length ? `the outputs of ${plural(kept.length, 'step')}: ${kept.slice(0, 6).map((s) => s.stepId).join(', ')}${kept.length > 6 ? '…' : ''}. Earlier answers of people are data only.` : 'nothing: it is the first step.'}</span></div>}
+        <div><b>Runs again</b>{acts.length === 0 ? <span className="small ink2"> and has no effect outside, as far as this run shows.</span> : <ul className="panel" style={{ marginTop: 6, maxHeight: 220, overflow: 'auto' }} tabIndex={0}>{acts.map((s) => <li key={s.id} className="row small" style={{ padding: '6px 12px', borderBottom: '1px solid var(--line)' }}><b>{visible(s.stepId)}</b><span className="mono ink2 grow cut">{s.stepType}</span><Effect effect={s.watchfire!.effect} /></li>)}</ul>}</div>
+        {acts.some((s) => s.watchfire!.effect === 'destructive') && <p className="small t-med">Each destructive step asks again before it runs.</p>}
+        <div className="row"><Button onClick={onClose}>Leave it</Button><Button className="right" variant="filled" disabled={busy} onClick={() => void start()}>{from ? `Rerun from ${from.stepId}` : 'Rerun'}</Button></div>
+      </div>
+    </Modal>
   );
 }
 

@@ -52,14 +52,14 @@ export function WorkflowList() {
   ], [write]);
   return (
     <div className="page">
-      <PageHead title="Workflows" actions={write && <Button variant="filled" onClick={() => go('/workflows/new')}>New workflow</Button>}>
+      <PageHead title="Workflows" actions={<><Button onClick={() => go('/workflows/gallery')}>Gallery</Button>{write && <Button variant="filled" onClick={() => go('/workflows/new')}>New workflow</Button>}</>}>
         <div className="tabs" role="tablist" aria-label="Views">{VIEWS.map(([v, l]) => <button key={l} type="button" role="tab" className="tab" aria-selected={(url.enabled ?? '') === v} onClick={() => setUrl({ enabled: v || undefined })}>{l} <span className="n">{list.data ? count(list.data.results.filter((w) => v === '' || String(w.enabled) === v).length) : ''}</span></button>)}</div>
       </PageHead>
       <div className="filter-bar"><TextInput ref={filter} className="grow" leftSection={<IconSearch size={14} stroke={1.7} />} placeholder="Name, description, trigger" aria-label="Filter workflows" value={url.q ?? ''} onChange={(e) => setUrl({ q: e.currentTarget.value })} /></div>
       <Loaded query={list} what="The list of workflows">{(d) => {
         const n = (url.q ?? '').toLowerCase();
         const rows = d.results.filter((w) => (!url.enabled || String(w.enabled) === url.enabled) && (!n || `${w.name} ${w.description ?? ''} ${w.watchfire?.triggers.join(' ') ?? ''}`.toLowerCase().includes(n)));
-        return rows.length === 0 ? <Empty title={d.results.length ? 'No workflow matches' : 'No workflow yet'} action={!d.results.length && write ? <Button onClick={() => go('/workflows/new')}>Write the first one</Button> : undefined}>{d.results.length ? 'Others stand outside of the filter.' : 'A workflow is YAML: triggers, then steps. The editor checks it while you write.'}</Empty>
+        return rows.length === 0 ? <Empty title={d.results.length ? 'No workflow matches' : 'No workflow yet'} action={!d.results.length && write ? <><Button variant="filled" onClick={() => go('/workflows/gallery')}>Take a template</Button><Button onClick={() => go('/workflows/new')}>Write the first one</Button></> : undefined}>{d.results.length ? 'Others stand outside of the filter.' : 'A workflow is YAML: triggers, then steps. The editor checks it while you write.'}</Empty>
           : <DataGrid label="Workflows" columns={columns} rows={rows} total={rows.length} rowKey={(w) => w.id} height={46} onOpen={(w) => go(`/workflows/${w.id}`)} />;
       }}</Loaded>
     </div>
