@@ -133,7 +133,7 @@ export function createMock({ user = 'elastic', password = 'changeme', rows = 37 
     });
     if (!/^name:/m.test(yaml)) diag('error', 'schemaViolation', 'the workflow has no `name`', 1, 1, 2, 'start with name: …');
     const effect = nodes.reduce((m, n) => (CLASS.indexOf(n.effect) > CLASS.indexOf(m) ? n.effect : m), 'none');
-    return { valid: !diagnostics.some((d) => d.severity === 'error'), diagnostics, graph: bad ? null : { nodes, edges }, watchfire: { effect, triggers: nodes.filter((n) => n.id.startsWith('trigger')).map((n) => n.type), name: /^name: (.*)/m.exec(yaml)?.[1] ?? null } };
+    return { valid: !diagnostics.some((d) => d.severity === 'error'), diagnostics, graph: bad ? null : { nodes, edges }, watchfire: { effect, triggers: nodes.filter((n) => n.id.startsWith('trigger')).map((n) => n.type), name: /^name: "?([^"#\n]*)/m.exec(yaml)?.[1]?.trim() ?? null } };
   }
 
   const item = ({ yaml, stepExecutions, context, cancelRequested, version, createdAt, ...e }) => e;
@@ -347,7 +347,7 @@ export function createMock({ user = 'elastic', password = 'changeme', rows = 37 
       let w = m ? db.workflows.find((x) => x.id === m[1]) : null;
       if (m && !w) return err(res, 404, 'no such workflow');
       const v = body.yaml === undefined ? null : validate(body.yaml);
-      if (!w) { w = { id: v.watchfire.name ?? hex(8), tags: [], version: 0, createdAt: iso(Date.now()), createdBy: 'dana', enabled: !/enabled: false/.test(body.yaml), watchfire: { approvals: 0, used_by_rules: 0, runs_24h: 0, failed_24h: 0, p95_ms: null, last_execution: null } }; db.workflows.push(w); }
+      if (!w) { w = { id: v.watchfire.name?.toLowerCase().replace(/[^a-z0-9]+/g, '-') ?? hex(8), tags: [], version: 0, createdAt: iso(Date.now()), createdBy: 'dana', enabled: !/enabled: false/.test(body.yaml), watchfire: { approvals: 0, used_by_rules: 0, runs_24h: 0, failed_24h: 0, p95_ms: null, last_execution: null } }; db.workflows.push(w); }
       if (v) (db.versions[w.id] ??= []).push({ version: w.version + 1, at: iso(Date.now()), by: 'dana', yaml: body.yaml, valid: v.valid, executions: 0, failed: 0 });
       if (v) Object.assign(w, { yaml: body.yaml, name: v.watchfire.name ?? 'Untitled workflow', description: /^description: (.*)/m.exec(body.yaml)?.[1] ?? '', valid: v.valid, version: w.version + 1, watchfire: { ...w.watchfire, effect: v.watchfire.effect, triggers: v.watchfire.triggers, steps: v.graph?.nodes.length ?? 0 } });
       if (v && !v.valid) w.enabled = false;

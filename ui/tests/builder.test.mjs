@@ -217,7 +217,7 @@ describe('S9: building without code', () => {
     const name = `UI case ${tag}`;
     await side.getByLabel('Name', { exact: true }).fill(name);
     await side.locator('[data-field="tag"]').getByRole('textbox').fill('night "shift": yes');
-    await side.getByText('Enable it now').click();
+    await side.getByRole('switch', { name: 'Enable it now' }).click();
     await side.getByRole('button', { name: 'Create and enable' }).click();
     await page.waitForURL((u) => /\/workflows\/(?!gallery)/.test(u.pathname));
     const id = decodeURIComponent(new URL(page.url()).pathname.split('/').pop());
@@ -293,7 +293,7 @@ describe('try without effect', MOCK, () => {
     await go(`/workflows/${w.body.id}`);
     await page.getByRole('button', { name: /^Run…/ }).click();
     const dialog = page.getByRole('dialog');
-    await dialog.getByText('For real').click();
+    await dialog.getByText('For real', { exact: true }).click();
     await dialog.getByRole('button', { name: /^Run ui-inputs/ }).click();
     await dialog.getByText('Needed.').waitFor();
     await dialog.locator('[data-field="host"]').getByRole('textbox').fill('ws-1');

@@ -172,13 +172,15 @@ function Now({ template, paths }: { template: string; paths: PathItem[] }) {
 }
 
 function TextField({ id, label, title, hint, error, disabled, value, multiline, mono, lazy, placeholder, onDraft, onChange, right }: { id: string; label: ReactNode; title: string; hint: ReactNode; error: string | undefined; disabled: boolean | undefined; value: string; multiline: boolean; mono: boolean; lazy: boolean; placeholder: string | undefined; onDraft: ((v: unknown) => void) | undefined; onChange: (v: unknown) => void; right: ReactNode }) {
+  // The control stays the one it was while a value changes: a click or the focus would be lost with it.
+  const [several] = useState(multiline);
   const [text, setText] = useState(value);
   const last = useRef(value);
   useEffect(() => { if (value !== last.current) { last.current = value; setText(value); } }, [value]);
   const commit = (): void => { if (text !== last.current) { last.current = text; onChange(text); } };
   const common = { id, label, description: hint, error, disabled, placeholder, 'aria-label': title, spellCheck: false, styles: { input: { ...(mono ? { fontFamily: 'var(--mono)', fontSize: 12 } : {}), ...(right ? { paddingRight: 32 } : {}) } }, ...(right ? { rightSection: right, rightSectionPointerEvents: 'all' as const } : {}) };
   const change = (v: string): void => { setText(v); if (lazy) onDraft?.(v); else { last.current = v; onChange(v); } };
-  return multiline
+  return several || text.includes('\n')
     ? <Textarea {...common} autosize minRows={2} maxRows={8} value={text} onChange={(e) => change(e.currentTarget.value)} onBlur={commit} />
     : <TextInput {...common} value={text} onChange={(e) => change(e.currentTarget.value)} onBlur={commit} onKeyDown={(e) => { if (e.key === 'Enter' && lazy) { e.preventDefault(); commit(); } }} />;
 }
