@@ -23,6 +23,10 @@ pub enum Name {
     Latency,
     /// From exec to the first answer, and idle memory.
     Start,
+    /// 100,000 executions that wait for an approval: memory, and from the answer to the end of the next step.
+    Waiting,
+    /// From the start of a run to the end of the child that it starts and awaits.
+    Child,
     /// All of them.
     All,
 }
@@ -42,6 +46,9 @@ pub struct Args {
     /// Rounds of the workflow run.
     #[arg(long, default_value_t = 3)]
     pub runs: u32,
+    /// Executions that wait.
+    #[arg(long, default_value_t = 100_000)]
+    pub waiting: u64,
 }
 
 /// Runs benchmarks; true when each bar of *The main job* holds.
@@ -64,6 +71,12 @@ pub fn run(args: &Args) -> anyhow::Result<bool> {
     }
     if wanted(Name::Latency) {
         good &= runtime.block_on(latency(args))?;
+    }
+    if wanted(Name::Child) {
+        good &= runtime.block_on(child())?;
+    }
+    if wanted(Name::Waiting) {
+        good &= runtime.block_on(waiting(args))?;
     }
     Ok(good)
 }
@@ -529,4 +542,119 @@ async fn marker_seen(server: &Server, host: String) -> anyhow::Result<f64> {
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+const ASKS: &str = r#"
+version: "1"
+name: bench waiting
+enabled: true
+triggers: [{ type: manual }]
+steps:
+  - name: ask
+    type: waitForApproval
+    timeout: "72h"
+    with: { message: "Go on?" }
+  - name: note
+    type: console
+    with: { message: "went on" }
+"#;
+
+async fn waiting(args: &Args) -> anyhow::Result<bool> {
+    use futures::StreamExt as _;
+    /// Starts in flight at once.
+    const IN_FLIGHT: usize = 64;
+    /// Approvals that are timed.
+    const ANSWERS: usize = 200;
+    let binary = binary(true)?;
+    let dir = tempfile::tempdir_in(target_dir()?)?;
+    let (data, log) = (dir.path().join("data"), dir.path().join("log"));
+    let serve = Serve { binary: &binary, data: &data, ports: (free_port()?, free_port()?), allow: "", log: &log };
+    let mut server = Server::start(&serve).await?;
+    server.good("POST", "/api/workflows/workflow", Some(json!({"id": "waiting", "yaml": ASKS}))).await?;
+    let begun = Instant::now();
+    let starts = futures::stream::iter(0..args.waiting)
+        .map(|_| server.good("POST", "/api/workflows/workflow/waiting/run", Some(json!({"inputs": {}}))))
+        .buffer_unordered(IN_FLIGHT);
+    let started: Vec<anyhow::Result<Value>> = starts.collect().await;
+    let failed = started.iter().filter(|r| r.is_err()).count();
+    let seconds = begun.elapsed().as_secs_f64();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let rss = server.rss_kib()? as f64 / 1024.0;
+    let list = server.good("GET", &format!("/api/watchfire/approvals?state=waiting&size={ANSWERS}"), None).await?;
+    let mut times = Vec::new();
+    for row in list["approvals"].as_array().into_iter().flatten().take(ANSWERS) {
+        let id = row["id"].as_str().context("a row without id")?;
+        let whole = server.good("GET", &format!("/api/watchfire/approvals/{id}"), None).await?;
+        let execution = whole["execution"].as_str().context("an approval without execution")?.to_owned();
+        let body = json!({"verdict": "approve", "hash": whole["hash"], "comment": "bench"});
+        let begun = Instant::now();
+        server.good("POST", &format!("/api/watchfire/approvals/{id}/decide"), Some(body)).await?;
+        loop {
+            let now = server.good("GET", &format!("/api/workflows/executions/{execution}"), None).await?;
+            if now["status"] == json!("completed") {
+                break;
+            }
+            if begun.elapsed() > Duration::from_secs(10) {
+                bail!("{execution} did not go on: {}", now["status"]);
+            }
+        }
+        times.push(begun.elapsed().as_secs_f64() * 1e3);
+    }
+    let (p50, p99) = (percentile(&mut times, 50.0), percentile(&mut times, 99.0));
+    println!(
+        "waiting: {} executions wait (started at {:.0}/s, {failed} failed), VmRSS {rss:.0} MiB; approve sent to run seen completed: p50 {p50:.1} ms, p99 {p99:.1} ms of {}",
+        args.waiting,
+        args.waiting as f64 / seconds,
+        times.len()
+    );
+    server.stop()?;
+    let good = rss <= 200.0 && p99 <= 20.0 && failed == 0 && times.len() == ANSWERS;
+    println!(
+        "waiting: {}",
+        if good { "holds (≤ 200 MiB, p99 ≤ 20 ms)" } else { "DOES NOT HOLD (≤ 200 MiB, p99 ≤ 20 ms)" }
+    );
+    Ok(good)
+}
+
+async fn child() -> anyhow::Result<bool> {
+    const RUNS: usize = 300;
+    let binary = binary(true)?;
+    let dir = tempfile::tempdir_in(target_dir()?)?;
+    let (data, log) = (dir.path().join("data"), dir.path().join("log"));
+    let serve = Serve { binary: &binary, data: &data, ports: (free_port()?, free_port()?), allow: "", log: &log };
+    let mut server = Server::start(&serve).await?;
+    let inner = "version: \"1\"\nname: bench inner\nenabled: true\ntriggers: [{ type: manual }]\nsteps:\n  - name: note\n    type: console\n    with: { message: inner }\n";
+    let outer = "version: \"1\"\nname: bench outer\nenabled: true\ntriggers: [{ type: manual }]\nsteps:\n  - name: call\n    type: workflow.execute\n    with: { workflow-id: bench-inner }\n";
+    for (id, yaml) in [("bench-inner", inner), ("bench-outer", outer)] {
+        let made = server.good("POST", "/api/workflows/workflow", Some(json!({"id": id, "yaml": yaml}))).await?;
+        if made["valid"] != json!(true) {
+            bail!("the workflow `{id}` is not valid: {made}");
+        }
+    }
+    let mut times = Vec::new();
+    for _ in 0..RUNS {
+        let started =
+            server.good("POST", "/api/workflows/workflow/bench-outer/run", Some(json!({"inputs": {}}))).await?;
+        let outer = started["workflowExecutionId"].as_str().context("no execution")?.to_owned();
+        let begun = Instant::now();
+        loop {
+            let now = server.good("GET", &format!("/api/workflows/executions/{outer}"), None).await?;
+            match now["status"].as_str() {
+                Some("completed") => break,
+                Some("failed") => bail!("the run failed: {}", now["error"]),
+                _ if begun.elapsed() > Duration::from_secs(10) => bail!("{outer} does not end: {}", now["status"]),
+                _ => {}
+            }
+        }
+        let whole = server.good("GET", "/api/workflows/executions?workflowId=bench-inner&size=1", None).await?;
+        let parent = server.good("GET", &format!("/api/workflows/executions/{outer}"), None).await?;
+        let at = |v: &Value| v["startedAt"].as_str().and_then(stdx::Time::parse).map(|t| t.ms());
+        let gap = at(&whole["results"][0]).zip(at(&parent)).map(|(c, p)| (c - p) as f64);
+        times.push(gap.context("a run without start")?);
+    }
+    let (p50, p99) = (percentile(&mut times, 50.0), percentile(&mut times, 99.0));
+    println!("child: start of the parent to start of its child: p50 {p50:.0} ms, p99 {p99:.0} ms of {RUNS}");
+    server.stop()?;
+    println!("child: {}", if p99 <= 10.0 { "holds (p99 ≤ 10 ms)" } else { "DOES NOT HOLD (p99 ≤ 10 ms)" });
+    Ok(p99 <= 10.0)
 }
