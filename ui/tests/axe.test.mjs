@@ -35,7 +35,8 @@ export async function routes(page) {
   return [
     ['queue', '/alerts?view=all'], alert && ['alert', `/alerts/${alert}`], ['cases', '/cases?status=all'], kase && ['case', `/cases/${kase}`], ['approvals', '/approvals'],
     approvals?.find((a) => a.kind === 'question') && ['approval', `/approvals/${approvals.find((a) => a.kind === 'question').id}`], approvals?.find((a) => a.kind === 'settlement') && ['settlement', `/approvals/${approvals.find((a) => a.kind === 'settlement').id}`],
-    ['executions', '/executions'], execution && ['execution', `/executions/${execution}`], ['workflows', '/workflows'], workflow && ['editor', `/workflows/${workflow}`], ['new-workflow', '/workflows/new'], ['rules', '/rules'], rule && ['rule', `/rules/${rule}`], ['new-rule', '/rules/new'], ['connectors', '/connectors'], ['new-connector', '/connectors?sel=new'], ['settings', '/settings/me'], ['not-found', '/no-such-page'],
+    ['executions', '/executions'], execution && ['execution', `/executions/${execution}`], ['workflows', '/workflows'], workflow && ['editor', `/workflows/${workflow}`], workflow && ['builder', `/workflows/${workflow}?view=builder`], ['new-workflow', '/workflows/new'], ['gallery', '/workflows/gallery'], ['template', '/workflows/gallery?sel=alert-response'], ['template-form', '/workflows/gallery?sel=alert-response&use=true'],
+    approvals?.find((a) => a.kind === 'input') && ['input', `/approvals/${approvals.find((a) => a.kind === 'input').id}`], ['rules', '/rules'], rule && ['rule', `/rules/${rule}`], ['new-rule', '/rules/new'], ['connectors', '/connectors'], ['new-connector', '/connectors?sel=new'], ['settings', '/settings/me'], ['not-found', '/no-such-page'],
   ].filter(Boolean);
 }
 
@@ -70,6 +71,41 @@ for (const theme of ['light', 'dark']) {
       await page.keyboard.press('Escape');
     });
     if (!REAL) {
+      await t.test('builder: form, picker, catalogue, run, versions, conditions, rerun', async () => {
+        const close = async () => { await page.keyboard.press('Escape'); await page.getByRole('dialog').waitFor({ state: 'detached' }); };
+        await page.goto(`${s.url}/workflows/contain-workstation?view=builder&step=open_case`);
+        await page.getByRole('textbox', { name: 'Name of the step' }).waitFor();
+        await page.locator('.react-flow__node').first().waitFor();
+        for (const tab of ['Parameters', 'On failure', 'Condition', 'Last run']) { await page.getByRole('tab', { name: tab }).click(); await settle(page); await check(`step ${tab} ${theme}`); }
+        await page.getByRole('tab', { name: 'Parameters' }).click();
+        await page.getByRole('button', { name: 'Pick a value for Title' }).click();
+        await page.getByRole('combobox', { name: 'Search values' }).waitFor();
+        await check(`picker ${theme}`);
+        await page.keyboard.press('Escape');
+        await page.getByRole('button', { name: 'Add a step between tell and ask' }).click();
+        await page.getByRole('combobox', { name: 'Search step types' }).waitFor();
+        await check(`catalogue ${theme}`);
+        await close();
+        await page.getByRole('button', { name: /^Run…/ }).click();
+        await page.getByRole('dialog').waitFor();
+        await check(`run ${theme}`);
+        await close();
+        await page.goto(`${s.url}/workflows/contain-workstation?view=versions`);
+        await page.locator('.cm-mergeView').waitFor();
+        await check(`versions ${theme}`);
+        const a = (await call(page, '/api/watchfire/approvals')).body.approvals.find((x) => x.kind === 'question');
+        await page.goto(`${s.url}/approvals/${a.id}`);
+        await page.getByRole('toolbar', { name: 'Decide' }).waitFor();
+        for (const k of ['m', 'b']) { await page.keyboard.press(k); await page.getByRole('dialog').waitFor(); await settle(page); await check(`condition ${k} ${theme}`); await close(); }
+        const failed = (await call(page, '/api/workflows/executions?statuses=failed')).body.results.find((e) => e.workflowName === 'enrich-address');
+        await page.goto(`${s.url}/executions/${failed.id}`);
+        await page.getByRole('button', { name: 'Rerun', exact: true }).waitFor();
+        await settle(page);
+        await page.keyboard.press('r');
+        await page.getByRole('dialog').waitFor();
+        await check(`rerun ${theme}`);
+        await close();
+      });
       for (const [name, opts, path] of [['first run', { rows: 0, empty: true }, '/alerts'], ['empty approvals', { rows: 0 }, '/approvals'], ['denied', { denied: true }, '/alerts']]) {
         await t.test(name, async () => {
           await s.mock('reset', opts);
@@ -83,7 +119,7 @@ for (const theme of ['light', 'dark']) {
     await t.test('phone', async (t) => {
       t.after(() => page.setViewportSize({ width: 1440, height: 900 }));
       await page.setViewportSize({ width: 390, height: 844 });
-      for (const [name, path] of (await routes(page)).filter(([n]) => ['queue', 'alert', 'case', 'approvals', 'approval', 'settlement'].includes(n))) {
+      for (const [name, path] of (await routes(page)).filter(([n]) => ['queue', 'alert', 'case', 'approvals', 'approval', 'settlement', 'input', 'builder', 'gallery', 'template-form'].includes(n))) {
         await page.goto(s.url + path);
         await settle(page, 300);
         await check(`${name} phone ${theme}`);

@@ -18,10 +18,16 @@ const ARGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '
 /** CPU_THROTTLE=4: the page gets a quarter of the processor, as on a slow machine. What is waited for then has more time. */
 export const SLOW = Math.max(1, Number(process.env.CPU_THROTTLE ?? 1));
 
+export let patience = 1;
+const REFERENCE_MS = 40;
+
 export async function launch() {
   const ctx = await chromium.launchPersistentContext(mkdtempSync(join(tmpdir(), 'wf-ui-')), { executablePath: chromiumPath(), args: ARGS, viewport: { width: 1440, height: 900 }, reducedMotion: 'reduce', locale: 'en-GB', timezoneId: 'UTC' });
+  // How much slower this machine is than an idle one of two cores: what has a limit in milliseconds gets it times this.
+  const took = await ctx.pages()[0].evaluate(() => { const a = performance.now(); let x = 1; for (let i = 0; i < 2e7; i++) x = (Math.imul(x, 31) + i) | 0; return x === 0 ? 0 : performance.now() - a; });
+  patience = Math.max(1, (took / REFERENCE_MS) * SLOW);
   // A figure for how long to wait at most, not for how long to wait: a slow machine takes longer and still passes.
-  ctx.setDefaultTimeout(30_000 * Math.min(SLOW, 3));
+  ctx.setDefaultTimeout(30_000 * Math.min(patience, 4));
   if (SLOW > 1) {
     const throttle = async (page) => (await ctx.newCDPSession(page)).send('Emulation.setCPUThrottlingRate', { rate: SLOW });
     for (const p of ctx.pages()) await throttle(p);

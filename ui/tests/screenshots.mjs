@@ -85,6 +85,28 @@ for (const theme of ['light', 'dark']) {
   await shot('queue-selected', '/alerts', { theme, then: async () => { for (const k of ['x', 'j', 'x']) await page.keyboard.press(k); } });
   await shot('rule-actions', `/rules/${(await ids()).rule}`, { theme, then: async () => { await page.getByRole('textbox', { name: 'Add workflows' }).scrollIntoViewIfNeeded(); await page.getByRole('textbox', { name: 'Add workflows' }).click(); } });
 }
+const i0 = await ids();
+const wf = encodeURIComponent(i0.workflow ?? 'new');
+for (const [theme, w, h] of BOTH) {
+  await shot('builder', `/workflows/${wf}?view=builder${REAL ? '' : '&step=open_case'}`, { theme, w, h });
+  await shot('gallery', '/workflows/gallery?sel=alert-response', { theme, w, h });
+  await shot('template', '/workflows/gallery?sel=alert-response&use=true', { theme, w, h });
+}
+if (!REAL) {
+  const input = (await call(page, '/api/watchfire/approvals')).body.approvals.find((a) => a.kind === 'input').id;
+  for (const [theme, w, h] of BOTH) {
+    await shot('input', `/approvals/${input}`, { theme, w, h });
+    await shot('change', `/approvals/${i0.question}`, { theme, w, h, then: async () => { await page.getByRole('button', { name: /^More: ask back/ }).click(); await page.getByRole('menuitem', { name: /Change parameters/ }).click(); await page.getByRole('dialog').waitFor(); } });
+  }
+  for (const theme of ['light', 'dark']) {
+    await shot('catalogue', '/workflows/contain-workstation?view=builder', { theme, then: async () => { await page.getByRole('button', { name: 'Add a step between tell and ask' }).click(); await page.getByRole('combobox', { name: 'Search step types' }).fill('ssh'); } });
+    await shot('picker', '/workflows/contain-workstation?view=builder&step=open_case', { theme, then: async () => { await page.getByRole('button', { name: 'Pick a value for Tags' }).click(); await page.getByRole('combobox', { name: 'Search values' }).fill('tag'); } });
+    await shot('writes', '/workflows/contain-workstation?view=builder&step=open_case', { theme, then: async () => { await page.locator('[data-field="title"] input').fill('Credential theft on {{ event.alerts[0].host.name }}, at night'); } });
+    await shot('versions', '/workflows/contain-workstation?view=versions', { theme });
+    await shot('run', '/workflows/contain-workstation', { theme, then: () => page.getByRole('button', { name: /^Run…/ }).click() });
+    await shot('rerun', `/executions/${i0.failed}`, { theme, then: () => page.keyboard.press('r') });
+  }
+}
 if (!REAL) {
   const desk = [['light', 1440, 900]];
   await s.mock('reset', { rows: 0, empty: true });

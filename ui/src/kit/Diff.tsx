@@ -8,7 +8,7 @@ import { useEffect, useRef } from 'react';
 export default function Diff({ a, b, labelA, labelB }: { a: string; b: string; labelA: string; labelB: string }) {
   const host = useRef<HTMLDivElement>(null);
   useEffect(() => {
-    const ext = (label: string) => [lineNumbers(), yaml(), EditorState.readOnly.of(true), EditorView.editable.of(false), EditorView.contentAttributes.of({ 'aria-label': label, tabindex: '0' })];
+    const ext = (label: string) => [lineNumbers(), EditorView.lineWrapping, yaml(), EditorState.readOnly.of(true), EditorView.editable.of(false), EditorView.contentAttributes.of({ 'aria-label': label, tabindex: '0' })];
     const v = new MergeView({ parent: host.current!, a: { doc: a, extensions: ext(labelA) }, b: { doc: b, extensions: ext(labelB) }, gutter: true, highlightChanges: true, collapseUnchanged: { margin: 3, minSize: 8 } });
     return () => v.destroy();
   }, [a, b, labelA, labelB]);

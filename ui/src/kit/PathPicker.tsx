@@ -1,7 +1,7 @@
 // The path picker: what a field may point to, with type and sample; fitting paths first, impossible ones counted.
 import { Popover, TextInput } from '@mantine/core';
 import { IconBraces, IconSearch } from '@tabler/icons-react';
-import { useMemo, useState } from 'react';
+import { useMemo, useRef, useState } from 'react';
 import { Kbd } from './bits';
 import { visible } from './format';
 import { find, short, type PathItem, type Wants } from './paths';
@@ -11,9 +11,18 @@ const SHOWN_MAX = 60;
 
 export function PathButton({ label, items, wants, onPick, disabled }: { label: string; items: PathItem[]; wants: Wants; onPick: (i: PathItem) => void; disabled?: boolean }) {
   const [open, setOpen] = useState(false);
+  // Beside the form where there is room, so that no field is covered.
+  const button = useRef<HTMLButtonElement>(null);
+  const [place, setPlace] = useState<{ position: 'left-start' | 'bottom-end'; offset: number }>({ position: 'bottom-end', offset: 8 });
+  const show = (): void => {
+    const pane = button.current?.closest('.form-pane')?.getBoundingClientRect(), own = button.current?.getBoundingClientRect();
+    if (pane && own && pane.left > 400) setPlace({ position: 'left-start', offset: own.left - pane.left + 6 });
+    else setPlace({ position: 'bottom-end', offset: 8 });
+    setOpen((x) => !x);
+  };
   return (
-    <Popover opened={open} onChange={setOpen} position="left-start" width={372} trapFocus returnFocus withinPortal shadow="md">
-      <Popover.Target><button type="button" className="path-button" aria-label={`Pick a value for ${label}`} title="Pick a value" aria-haspopup="dialog" aria-expanded={open} disabled={disabled} onClick={() => setOpen((x) => !x)}><IconBraces size={14} stroke={1.7} aria-hidden /></button></Popover.Target>
+    <Popover opened={open} onChange={setOpen} position={place.position} offset={place.offset} width={372} trapFocus returnFocus withinPortal shadow="md">
+      <Popover.Target><button ref={button} type="button" className="path-button" aria-label={`Pick a value for ${label}`} title="Pick a value" aria-haspopup="dialog" aria-expanded={open} disabled={disabled} onClick={show}><IconBraces size={14} stroke={1.7} aria-hidden /></button></Popover.Target>
       <Popover.Dropdown p={0} aria-label={`Values for ${label}`}>{open && <List items={items} wants={wants} onPick={(i) => { setOpen(false); onPick(i); }} onClose={() => setOpen(false)} />}</Popover.Dropdown>
     </Popover>
   );

@@ -26,7 +26,7 @@ export function words(name: string): string {
 /** Order: x-order, then needed ones, then as written. */
 export function ordered(schema: Schema): [string, Schema][] {
   const req = new Set(schema.required ?? []);
-  return Object.entries(schema.properties ?? {}).map(([k, s], i) => ({ k, s, o: Number(s['x-order'] ?? 1000) + (req.has(k) ? 0 : 500) + i / 1000 })).sort((a, b) => a.o - b.o).map((x) => [x.k, x.s]);
+  return Object.entries(schema.properties ?? {}).map(([k, s], i) => ({ k, s, o: (s['x-order'] === undefined ? (req.has(k) ? 1e6 : 2e6) : Number(s['x-order'])) + i / 1000 })).sort((a, b) => a.o - b.o).map((x) => [x.k, x.s]);
 }
 /** Follows local references, and takes the one meaningful branch of `anyOf` (a value or a template, a value or null). */
 export function resolve(s: Schema, root: Schema, n = 0): Schema {

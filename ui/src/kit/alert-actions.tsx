@@ -45,20 +45,31 @@ function remember(sent: { id: string; version: string }[], results: Decided['res
   for (const x of results) if (x.ok && x.version && before.get(x.id) !== x.version) made.set(`${x.id}@${before.get(x.id)}`, x.version);
 }
 
+/** Decisions go out one after the other: the second of two quick ones carries the version that the first one made. */
+let before: Promise<unknown> = Promise.resolve();
+function inTurn<T>(f: () => Promise<T>): Promise<T> {
+  const mine = before.then(f, f);
+  before = mine.catch(() => undefined);
+  return mine;
+}
+
 /** Decides and answers within the frame; a refusal puts the row back and says why. Gives the ids that were refused. */
 export async function decide(rows: AlertRow[], d: Omit<Decide, 'items'>): Promise<string[]> {
   if (rows.length === 0) return [];
   const ids = new Set(rows.map((r) => r.id));
-  const before = queryClient.getQueriesData<Pages>({ queryKey: ['alerts', 'queue'] });
+  const was = queryClient.getQueriesData<Pages>({ queryKey: ['alerts', 'queue'] });
   const status = d.kind === 'close' ? 'closed' : d.kind === 'acknowledge' ? 'acknowledged' : d.kind === 'reopen' ? 'open' : undefined;
   patchRows(ids, { ...(status ? { status } : {}), ...(d.assignee && d.kind !== 'unassign' ? { assignees: [d.assignee] } : {}) });
   const back = (): void => {
-    for (const [k, v] of before) queryClient.setQueryData(k, v);
+    for (const [k, v] of was) queryClient.setQueryData(k, v);
   };
   try {
-    const items = rows.map((x) => ({ id: x.id, version: seenVersion(x) }));
-    const r = await api<Decided>('/api/watchfire/alerts/decide', { body: { ...d, items } satisfies Decide });
-    remember(items, r.results);
+    const r = await inTurn(async () => {
+      const items = rows.map((x) => ({ id: x.id, version: seenVersion(x) }));
+      const done = await api<Decided>('/api/watchfire/alerts/decide', { body: { ...d, items } satisfies Decide });
+      remember(items, done.results);
+      return done;
+    });
     const refused = r.results.filter((x) => !x.ok);
     const undo = r.undo === null ? undefined : () => void undoDecision(r.undo!);
     if (refused.length === 0) toast(`${plural(r.changed, 'alert')} ${DONE[d.kind]}`, undo);

@@ -61,7 +61,7 @@ export function Gallery() {
       <Loaded query={list} what="The gallery">{() => (
         <div className="gallery">
           <div className="cards" role="group" aria-label="Templates">{shown.map((t) => <Card key={t.slug} t={t} on={t === sel} ready={isReady(t)} lacks={connectorsOf(t).filter((x) => x.required && fits(x, connectors).length === 0).map((x) => x.connectorType ?? x.label)} onPick={() => setUrl({ sel: t.slug, use: undefined }, false)} />)}{shown.length === 0 && <Empty title="No template matches" action={<Button onClick={() => { setReady(false); setUrl({ q: undefined, start: undefined }); }}>Show all</Button>} />}</div>
-          {sel ? <Side key={sel.slug} t={sel} connectors={connectors} use={url.use === 'true'} setUse={(on) => setUrl({ use: on ? 'true' : undefined }, false)} onClose={() => setUrl({ sel: undefined, use: undefined })} /> : <aside className="tpl-side desk" aria-label="Template"><div className="pad small ink3">Pick a template to see what it does, step by step.</div></aside>}
+          {sel ? <Side key={`${sel.slug}:${connectors.length}`} t={sel} connectors={connectors} use={url.use === 'true'} setUse={(on) => setUrl({ use: on ? 'true' : undefined }, false)} onClose={() => setUrl({ sel: undefined, use: undefined })} /> : <aside className="tpl-side desk" aria-label="Template"><div className="pad small ink3">Pick a template to see what it does, step by step.</div></aside>}
         </div>
       )}</Loaded>
     </div>
@@ -93,10 +93,10 @@ function Side({ t, connectors, use, setUse, onClose }: { t: Template; connectors
         <>
           <div className="scroll" tabIndex={0} role="region" aria-label="What it does">
             <section><p className="small ink2">{visible(t.description)}</p><p className="small ink2">It starts {t.triggers.map((x) => STARTS[x]?.[0] ?? `by ${x}`).join(', or ')}.</p></section>
-            <section><h2 className="strong">What it does</h2><ol>{nodes.map((n, i) => <li key={n.id} className="row small" style={{ minHeight: 26, paddingLeft: depth(n.id, nodes) * 14 }}><span className="ink3 num" style={{ width: 18 }}>{i + 1}</span><span className="cut grow">{visible(n.name.replaceAll('_', ' '))} <span className="mono tiny ink3">{n.type}</span></span><Effect effect={n.effect} bare={n.effect === 'none'} /></li>)}</ol>{r.error ? <p className="small t-high">The server did not read it.</p> : null}</section>
-            <section><h2 className="strong">Fits here</h2>{connectorsOf(t).length === 0 && <p className="small ink2">It needs no connector.</p>}<ul>{connectorsOf(t).map((x) => { const c = fits(x, connectors); return <li key={x.name} className="row small" style={{ minHeight: 26 }}>{c.length ? <IconCircleCheck size={14} stroke={1.7} className="t-ok" aria-hidden /> : <span className={`dot ${x.required ? 'high' : ''}`} aria-hidden />}<span>{visible(x.label)}</span><span className="right ink2 cut">{c.length ? c.slice(0, 3).map((y) => y.name).join(', ') : <Go to="/connectors" search={{ sel: 'new', ...(x.connectorType ? { type: x.connectorType } : {}) }}>{x.required ? 'set one up' : 'none; works without'}</Go>}</span></li>; })}</ul></section>
+            <section><h2>What it does</h2><ol>{nodes.map((n, i) => <li key={n.id} className="row small" style={{ minHeight: 26, paddingLeft: depth(n.id, nodes) * 14 }}><span className="ink3 num" style={{ width: 18 }}>{i + 1}</span><span className="cut grow">{visible(n.name.replaceAll('_', ' '))} <span className="mono tiny ink3">{n.type}</span></span><Effect effect={n.effect} bare={n.effect === 'none'} /></li>)}</ol>{r.error ? <p className="small t-high">The server did not read it.</p> : null}</section>
+            <section><h2>Fits here</h2>{connectorsOf(t).length === 0 && <p className="small ink2">It needs no connector.</p>}<ul>{connectorsOf(t).map((x) => { const c = fits(x, connectors); return <li key={x.name} className="row small" style={{ minHeight: 26 }}>{c.length ? <IconCircleCheck size={14} stroke={1.7} className="t-ok" aria-hidden /> : <span className={`dot ${x.required ? 'high' : ''}`} aria-hidden />}<span>{visible(x.label)}</span><span className="right ink2 cut">{c.length ? c.slice(0, 3).map((y) => y.name).join(', ') : <Go to="/connectors" search={{ sel: 'new', ...(x.connectorType ? { type: x.connectorType } : {}) }}>{x.required ? 'set one up' : 'none; works without'}</Go>}</span></li>; })}</ul></section>
           </div>
-          <div className="bar">{write ? <Button variant="filled" className="grow" onClick={() => setUse(true)} rightSection={<Kbd>⏎</Kbd>} data-autofocus>Use this</Button> : <span className="small ink2">Needs <code>workflows:write</code></span>}</div>
+          <div className="bar">{write ? <Button variant="filled" style={{ flex: 1 }} onClick={() => setUse(true)} rightSection={<Kbd>⏎</Kbd>}>Use this</Button> : <span className="small ink2">Needs <code>workflows:write</code></span>}</div>
         </>
       )}
     </aside>
@@ -159,7 +159,7 @@ function Install({ t, connectors, effect }: { t: Template; connectors: Connector
     }
   };
   return (
-    <form style={{ display: 'contents' }} onSubmit={(e) => { e.preventDefault(); void create(); }}>
+    <form className="tpl-form" onSubmit={(e) => { e.preventDefault(); void create(); }}>
       <div className="scroll" tabIndex={-1}>
         <section className="col" style={{ gap: 12 }}>
           <TextInput label="Name" value={name} error={errors['/']} onChange={(e) => setGiven(e.currentTarget.value)} data-autofocus />
@@ -169,7 +169,7 @@ function Install({ t, connectors, effect }: { t: Template; connectors: Connector
         <section className="col"><Switch label="Enable it now" checked={enabled} onChange={(e) => setEnabled(e.currentTarget.checked)} /><p className="small ink2">{enabled ? <>It can be started at once; its highest effect is <Effect effect={effect} />.</> : 'It is stored and cannot be started until you enable it.'} A rule starts it when it is picked under the rule's actions.</p></section>
       </div>
       {failed && <div className="small t-crit" role="alert" style={{ padding: '8px 16px' }}>Not created: {failed}</div>}
-      <div className="bar">{dry && <Button leftSection={<IconFlask size={14} stroke={1.7} />} onClick={() => { if (make(false) !== null) setTrying(true); }}>Try with a past alert</Button>}<Button type="submit" variant="filled" className="grow" disabled={busy || lacks.length > 0}>{enabled ? 'Create and enable' : 'Create'}</Button></div>
+      <div className="bar">{dry && <Button leftSection={<IconFlask size={14} stroke={1.7} />} onClick={() => { if (make(false) !== null) setTrying(true); }}>Try with a past alert</Button>}<Button type="submit" variant="filled" style={{ flex: 1 }} disabled={busy || lacks.length > 0}>{enabled ? 'Create and enable' : 'Create'}</Button></div>
       <Modal opened={trying} onClose={() => setTrying(false)} title={`Try ${name} without effect`} size={520} closeButtonProps={{ 'aria-label': 'Close the dialog' }}>{trying && <Try yaml={make.bind(null, false)} onDone={(id) => go(`/executions/${id}`)} />}</Modal>
     </form>
   );
