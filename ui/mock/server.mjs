@@ -104,7 +104,7 @@ export function createMock({ user = 'elastic', password = 'changeme', rows = 37 
     const diagnostics = [], nodes = [], edges = [];
     const stack = [];
     let bad = false, last = null;
-    const diag = (severity, code, message, line, column, endColumn, hint) => diagnostics.push({ severity, code, message, line, column, endLine: line, endColumn, hint, path: null });
+    const diag = (severity, code, message, line, column, endColumn, hint, fix) => diagnostics.push({ severity, code, message, line, column, endLine: line, endColumn, hint, path: null, fix: fix ? { title: fix.title, edits: [{ line, column, endLine: line, endColumn, text: fix.text }] } : null });
     lines.forEach((l, i) => {
       if (/\t/.test(l)) { bad = true; diag('error', 'yamlSyntaxError', 'a tab cannot indent YAML', i + 1, l.indexOf('\t') + 1, l.indexOf('\t') + 2, 'use spaces'); }
       const open = l.lastIndexOf('{{');
@@ -119,7 +119,7 @@ export function createMock({ user = 'elastic', password = 'changeme', rows = 37 
         let end = i;
         for (let j = i + 1; j < lines.length && (lines[j].trim() === '' || lines[j].search(/\S/) > indent); j++) if (lines[j].trim()) end = j;
         const parent = stack.at(-1);
-        if (!(ty[1] in EFFECT)) diag('error', 'unknownStepType', `no step type \`${ty[1]}\``, i + 2, lines[i + 1].indexOf(ty[1]) + 1, lines[i + 1].length + 1, 'Ctrl Space lists the types');
+        if (!(ty[1] in EFFECT)) diag('error', 'unknownStepType', `no step type \`${ty[1]}\``, i + 2, lines[i + 1].indexOf(ty[1]) + 1, lines[i + 1].length + 1, 'Ctrl Space lists the types', ty[1] === 'consol' ? { title: 'write `console`', text: 'console' } : null);
         if (nodes.some((n) => n.id === m[2])) diag('error', 'duplicateStepName', `a step named \`${m[2]}\` exists`, i + 1, l.indexOf(m[2]) + 1, l.length + 1, 'give each step its own name');
         const above = lines.slice(0, i).reverse().find((x) => x.trim() && !x.trim().startsWith('#') && x.search(/\S/) < indent); const lane = /^\s*else:/.test(above ?? '') ? 'else' : 'then';
         const n = { id: m[2], name: m[2], type: ty[1], effect: EFFECT[ty[1]] ?? 'none', range: { startLine: i + 1, endLine: end + 1 }, container: parent?.id ?? null, lane: parent ? (parent.type === 'if' ? lane : 'body') : null, detail: /condition: (.*)/.exec(lines[i + 2] ?? '')?.[1]?.replace(/"/g, '') ?? null };
@@ -295,17 +295,6 @@ export function createMock({ user = 'elastic', password = 'changeme', rows = 37 
       const a = db.approvals.find((x) => x.id === m[1]);
       if (!a) return err(res, 404, 'no such approval');
       if (a.state !== 'waiting') return err(res, 409, 'answered already', { code: 'decided', current: a });
-      if (a.kind === 'input') {
-        const bad = (a.schema.required ?? []).filter((k) => body.input?.[k] === undefined).map((k) => ({ pointer: `/${k}`, message: 'is needed' }));
-        if (body.input?.minutes === 13) bad.push({ pointer: '/minutes', message: 'thirteen is refused by the server' });
-        if (body.verdict !== 'answer' || bad.length) return err(res, 400, 'the input does not fit its schema', { errors: bad });
-        a.state = 'answered';
-        a.response = body.input;
-        a.decisions = [...a.decisions, { by: db.people[0], verdict: 'answer', at: iso(Date.now()), comment: null, channel: 'web' }];
-        bump(a);
-        touch('approvals', a.id, { kind: 'updated', state: a.state });
-        return send(res, 200, a);
-      }
       if (m[2] === 'decide' && body.verdict === 'approve' && (a.passkey_needed || opt.passkeys)) {
         const c = body.passkey && JSON.parse(Buffer.from(body.passkey.client_data, 'base64url').toString());
         if (!c || c.type !== 'webauthn.get' || c.challenge !== Buffer.from(a.hash, 'hex').toString('base64url') || !db.passkeys.some((k) => k.id === body.passkey.credential_id) || !body.passkey.signature) return err(res, 403, 'a passkey signature over the hash is needed');
@@ -319,19 +308,21 @@ export function createMock({ user = 'elastic', password = 'changeme', rows = 37 
       touch('approvals', a.id, { kind: 'updated', state: a.state });
       return send(res, 200, a);
     }
-    if ((m = is('POST', /^\/api\/watchfire\/approvals\/([^/]+)\/(change|ask|delegate)$/))) {
+    if ((m = is('POST', /^\/api\/watchfire\/approvals\/([^/]+)\/(change|remark)$/))) {
       const a = db.approvals.find((x) => x.id === m[1]);
       if (!a) return err(res, 404, 'no such approval');
       if (a.state !== 'waiting') return err(res, 409, 'answered already', { code: 'decided', current: a });
-      const note = (kind, text) => (a.history = [...(a.history ?? []), { at: iso(Date.now()), by: db.people[0], kind, text }]);
-      if (m[2] === 'ask') note('asked_back', body.text);
-      else if (m[2] === 'delegate') { const p2 = db.people.find((x) => x.uid === body.to); note('delegated', `to ${p2.full_name}`); a.approvers = { ...a.approvers, names: [...a.approvers.names, p2.full_name] }; } else {
+      if (m[2] === 'remark') {
+        if (!['ask', 'reply', 'delegate'].includes(body.kind)) return err(res, 400, '[request body.kind]: expected `ask`, `reply` or `delegate`');
+        a.remarks = [...(a.remarks ?? []), { by: 'dana', at: iso(Date.now()), kind: body.kind, to: body.to ?? null, text: body.text ?? null }];
+        if (body.kind === 'delegate') a.approvers = { ...a.approvers, delegates: [...a.approvers.delegates, body.to] };
+      } else {
         if (body.hash !== a.hash) return err(res, 409, 'the actions changed', { code: 'hash', current: a });
         a.actions = a.actions.map((x) => { const c = body.actions.find((y) => y.index === x.index); return c ? { ...x, parameters: c.parameters, request: c.parameters.command, target: { ...x.target, host: c.parameters.host }, hash: hex(64) } : x; });
         a.hash = hex(64);
         a.decisions = [];
         a.quorum = { ...a.quorum, given: 0 };
-        note('changed', body.comment);
+        a.remarks = [...(a.remarks ?? []), { by: 'dana', at: iso(Date.now()), kind: 'reply', to: null, text: `changed: ${body.comment}` }];
       }
       bump(a);
       touch('approvals', a.id, { kind: 'updated', state: a.state });
@@ -377,6 +368,17 @@ export function createMock({ user = 'elastic', password = 'changeme', rows = 37 
       const steps = (v.graph?.nodes ?? []).filter((n) => !n.id.startsWith('trigger')).map((n, i) => ({ id: hex(12), stepId: n.name, stepType: n.type, workflowRunId: id, workflowId: body.workflowId ?? 'test', status: 'completed', scopeStack: n.container ? [{ name: n.container, kind: 'if', index: null }] : [], startedAt: iso(now + i), finishedAt: iso(now + i + 1), executionTimeMs: 1, topologicalIndex: i, globalExecutionIndex: i, stepExecutionIndex: 0, input: {}, output: null, error: null, watchfire: { effect: n.effect, connector: null, attempts: [], waits: [], approval: null, request: n.effect === 'none' ? null : `${n.type} as it would be sent`, secrets: [], key: null, delivery: n.effect === 'none' ? null : 'not sent' } }));
       db.executions.unshift({ ...db.executions[0], id, workflowId: body.workflowId ?? 'test', workflowName: v.watchfire.name, status: 'completed', isTestRun: true, startedAt: iso(now), createdAt: iso(now), finishedAt: iso(now + steps.length), duration: steps.length, error: null, version: null, yaml: body.workflowYaml, triggeredBy: 'test', stepExecutions: steps, watchfire: { effect: v.watchfire.effect, queue_ms: 0, run_ms: steps.length, wait_ms: 0, cause: null, rule: null, alerts: [], case: null, approval: null, held: 0, dry_run: true } });
       return send(res, 200, { workflowExecutionId: id });
+    }
+    if ((m = is('POST', /^\/api\/workflows\/executions\/([^/]+)\/resume$/))) {
+      const a = db.approvals.find((x) => x.kind === 'input' && x.execution === m[1] && x.state === 'waiting' && x.step_execution === (body.stepExecutionId ?? null));
+      if (!a) return err(res, 409, 'the run waits for nothing');
+      const bad = (a.schema.required ?? []).filter((k) => body.input?.[k] === undefined).map((k) => ({ pointer: `/${k}`, message: 'is needed' }));
+      if (body.input?.minutes === 13) bad.push({ pointer: '/minutes', message: 'thirteen is refused by the server' });
+      if (bad.length) return err(res, 400, 'the input does not fit its schema', { errors: bad });
+      Object.assign(a, { state: 'answered', response: body.input, decisions: [...a.decisions, { by: db.people[0], verdict: 'answer', at: iso(Date.now()), comment: null, channel: 'web' }] });
+      bump(a);
+      touch('approvals', a.id, { kind: 'updated', state: a.state });
+      return send(res, 200, { success: true, executionId: m[1], message: 'Workflow resume scheduled' });
     }
     if ((m = is('POST', /^\/api\/workflows\/executions\/([^/]+)\/rerun$/))) {
       const e = db.executions.find((x) => x.id === m[1]);

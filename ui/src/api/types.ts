@@ -114,14 +114,15 @@ export type Approval = {
   quorum: { needed: number; given: number };
   may_decide: boolean; may_not_because: string | null;            // for the one who asks
   schema?: object | null; response?: Record<string, unknown> | null;             // kind input
-  approvers?: { names: string[]; forbid_self: boolean }; escalation?: { at: Time; to: string }[]; history?: HistoryEntry[]; passkey_needed?: boolean;
+  approvers?: Approvers; remarks?: Remark[]; passkey_needed?: boolean;
   decisions: Decision[];
   settlement: {                                    // kind settlement only
     attempt_started_at: Time; may_run_until: Time | null; reason: string;   // what is known: "the connection broke after the command was sent"
     probe: { at: Time; result: string } | null;
   } | null;
 };
-export type HistoryEntry = { at: Time; by: Person | null; kind: 'asked' | 'answered' | 'changed' | 'asked_back' | 'replied' | 'delegated' | 'escalated' | 'void' | 'expired' | 'withdrawn'; text: string };
+export type Remark = { by: string; at: Time; kind: 'ask' | 'reply' | 'delegate'; to: string | null; text: string | null };
+export type Approvers = { users: string[]; roles: string[]; forbid_self: boolean; escalation: { after_s: number; users: string[]; roles: string[] }[]; delegates: string[] };
 export type FrozenAction = {
   parameters?: Record<string, unknown> | null; schema?: object | null;           // feature conditions
   index: number; step: string; type: string; class: Effect;
@@ -145,7 +146,8 @@ export type Validation = {
   watchfire?: { effect: Effect; triggers: string[]; name: string | null };
 };
 export type Diagnostic = { severity: 'error' | 'warning' | 'hint'; code: string; message: string; line: number; column: number; endLine: number; endColumn: number;   // from 1, end exclusive, columns in UTF-16 units
-  hint: string | null; path: string | null };
+  hint: string | null; path: string | null; docs?: string;
+  fix?: { title: string; edits: { line: number; column: number; endLine: number; endColumn: number; text: string }[] } | null };
 export type Graph = { nodes: GraphNode[]; edges: GraphEdge[] };
 export type GraphNode = {
   id: string;                      // step name, or its path when unnamed; triggers: 'trigger:0'

@@ -47,7 +47,7 @@ export function Approvals() {
               {!history && rows.length > 0 && (recent.data?.approvals.length ?? 0) > 0 && (
                 <div style={{ padding: '12px 16px' }}>
                   <div className="tiny ink3" style={{ marginBottom: 4 }}>Answered last</div>
-                  {recent.data!.approvals.map((a) => <div key={a.id} className="row small" style={{ minHeight: 24 }}><Go to={`/approvals/${a.id}`} search={{ list: 'history' }} className="cut" style={{ color: 'var(--ink)' }}>{visible(a.question)}</Go><span className={`right nowrap t-${TONE[a.state]}`}>{STATE[a.state]}</span><span className="ink3"><Moment at={a.decisions.at(-1)?.at ?? a.expires_at} /></span></div>)}
+                  {recent.data!.approvals.map((a) => <div key={a.id} className="row small" style={{ minHeight: 24 }}><Go to={`/approvals/${a.id}`} search={{ list: 'history' }} className="cut" style={{ color: 'var(--ink)' }}>{visible(a.question)}</Go><span className={`right nowrap t-${TONE[a.state]}`}>{STATE[a.state] ?? a.state}</span><span className="ink3"><Moment at={a.decisions.at(-1)?.at ?? a.expires_at} /></span></div>)}
                 </div>
               )}
             </div>
@@ -72,7 +72,19 @@ function Head({ list, history }: { list: ApprovalList | undefined; history: bool
   );
 }
 
-const HISTORY: Record<string, string> = { asked: 'asked', answered: 'answered', changed: 'changed', asked_back: 'asked back', replied: 'replied', delegated: 'delegated', escalated: 'escalated', void: 'void', expired: 'expired', withdrawn: 'withdrawn' };
+const who = (users: string[], roles: string[]): string => [...users, ...roles.map((r) => `role ${r}`)].map(visible).join(', ');
+/** The next tier of people that is asked when nobody answers. */
+function next_(a: Approval, now: number): { at: string; to: string } | null {
+  const asked = new Date(a.asked_at).getTime();
+  const t = a.approvers?.escalation.find((x) => asked + x.after_s * 1000 > now);
+  return t ? { at: new Date(asked + t.after_s * 1000).toISOString(), to: who(t.users, t.roles) } : null;
+}
+/** Remarks and answers in the order of their time. */
+function history(a: Approval): { at: string; by: string; word: string; tone: string; text: string | null }[] {
+  const said = (a.remarks ?? []).map((r) => ({ at: r.at, by: r.by, word: r.kind === 'ask' ? 'asked back' : r.kind === 'reply' ? 'replied' : 'delegated', tone: r.kind === 'delegate' ? '' : 'beam', text: [r.to ? `to ${r.to}` : null, r.text].filter(Boolean).join(': ') || null }));
+  const answered = a.decisions.map((d) => ({ at: d.at, by: d.by.full_name ?? d.by.username, word: WORD[d.verdict] ?? d.verdict, tone: d.verdict === 'reject' ? 'crit' : 'ok', text: d.comment }));
+  return [...said, ...answered].sort((x, y) => (x.at < y.at ? -1 : 1));
+}
 
 function ItemLink({ a, here, history }: { a: Approval; here: boolean; history: boolean }) {
   const now = useNow();
@@ -84,7 +96,7 @@ function ItemLink({ a, here, history }: { a: Approval; here: boolean; history: b
       <div className="row small" style={{ marginTop: 4 }}>
         {a.kind === 'settlement' ? <span className="chip high">outcome not known</span> : a.kind === 'input' ? <span className="chip wait">asks for input</span> : <Effect effect={a.effect} />}
         {a.kind === 'question' && a.state === 'waiting' && <span className="row" style={{ gap: 4 }}><IconUsers size={13} stroke={1.7} className="ink2" aria-hidden />{a.quorum.given} of {a.quorum.needed}</span>}
-        {a.state === 'waiting' ? left && <span className={`right row left-time ${left.tone} num`} style={{ gap: 4 }}><IconClock size={13} stroke={1.7} aria-hidden />{left.text}</span> : <span className={`right chip ${TONE[a.state]}`}>{STATE[a.state]}</span>}
+        {a.state === 'waiting' ? left && <span className={`right row left-time ${left.tone} num`} style={{ gap: 4 }}><IconClock size={13} stroke={1.7} aria-hidden />{left.text}</span> : <span className={`right chip ${TONE[a.state]}`}>{STATE[a.state] ?? a.state}</span>}
       </div>
     </Go>
   );
@@ -147,7 +159,6 @@ function DecisionView({ a, phone, waiting, next }: { a: Approval; phone: boolean
       queryClient.setQueryData(['approvals', 'one', a.id], { ...a, ...r });
       setSheet(null);
     } catch (e) {
-      if (e instanceof ApiError && e.status === 400 && Array.isArray(e.attributes.errors)) setErrors(Object.fromEntries((e.attributes.errors as { pointer: string; message: string }[]).map((x) => [x.pointer, x.message])));
       if (e instanceof ApiError && e.status === 409) {
         const cur = e.attributes.current as Approval | undefined;
         if (cur) queryClient.setQueryData(['approvals', 'one', a.id], { ...a, ...cur });
@@ -179,7 +190,21 @@ function DecisionView({ a, phone, waiting, next }: { a: Approval; phone: boolean
     const bad = check(schema, answer);
     setErrors(bad);
     if (Object.keys(bad).length > 0) return setFailed(`${Object.keys(bad).length === 1 ? 'One field is' : `${Object.keys(bad).length} fields are`} not right yet. Nothing was sent.`);
-    void send('decide', { verdict: 'answer', input: answer, comment: null }, 'answer');
+    void resume();
+  };
+  /** An object for `waitForInput` goes the way of Kibana's resume. */
+  const resume = async (): Promise<void> => {
+    setBusy('answer');
+    setFailed(null);
+    try {
+      await api(`/api/workflows/executions/${seg(a.execution)}/resume`, { body: { input: answer, ...(a.step_execution ? { stepExecutionId: a.step_execution } : {}) } });
+    } catch (e) {
+      if (e instanceof ApiError && Array.isArray(e.attributes.errors)) setErrors(Object.fromEntries((e.attributes.errors as { pointer: string; message: string }[]).map((x) => [x.pointer, x.message])));
+      setFailed(`Nothing was changed: ${e instanceof Error ? e.message : String(e)}.`);
+    } finally {
+      setBusy(null);
+      for (const k of ['approvals', 'counts', 'executions']) void queryClient.invalidateQueries({ queryKey: [k] });
+    }
   };
   const reject = (): void => {
     if (phone && sheet !== 'reject') return setSheet('reject');
@@ -192,7 +217,7 @@ function DecisionView({ a, phone, waiting, next }: { a: Approval; phone: boolean
   };
   useKeys('Approval', waits && may && !settle && !input ? [
     { key: 'Shift+A', label: `${a.approve_label}`, run: () => busy === null && void approve() },
-    ...(conditions ? [{ key: 'b', label: 'Ask back', run: () => setCondition('ask') }, { key: 'm', label: 'Change parameters…', run: () => setCondition('change') }] : []),
+    ...(conditions ? [{ key: 'b', label: 'Ask back', run: () => setCondition('ask') }, ...(a.actions.some((x) => x.parameters) ? [{ key: 'm', label: 'Change parameters…', run: () => setCondition('change') }] : [])] : []),
     { key: 'r', label: 'Reject', run: () => busy === null && reject() },
     ...(next ? [{ key: 'j', label: 'Next', run: () => go(`/approvals/${next}`) }] : []),
   ] : next ? [{ key: 'j', label: 'Next', run: () => go(`/approvals/${next}`) }] : []);
@@ -228,7 +253,7 @@ function DecisionView({ a, phone, waiting, next }: { a: Approval; phone: boolean
             )}
             {input && (
               <div className="block"><h2 style={{ marginBottom: 8 }}>{waits ? 'Your answer' : 'What was answered'}</h2>
-                <div className="panel" style={{ padding: 12 }}>{waits ? <SchemaForm schema={schema} value={answer} errors={errors} disabled={!may || busy !== null} onChange={(v) => { setAnswer(v); setErrors({}); setFailed(null); }} /> : <Json value={a.response ?? null} />}</div>
+                <div className="panel" style={{ padding: 12 }}>{waits ? <SchemaForm schema={schema} value={answer} errors={errors} disabled={!may || busy !== null} onChange={(v) => { setAnswer(v); setErrors({}); setFailed(null); }} /> : <Json value={a.response ?? a.decisions.at(-1)?.comment ?? null} />}</div>
                 {waits && <div className="small ink3" style={{ marginTop: 6 }}>It goes to step {visible(a.step)} as its output; nothing else happens by it.</div>}
               </div>
             )}
@@ -258,11 +283,11 @@ function DecisionView({ a, phone, waiting, next }: { a: Approval; phone: boolean
             {!settle && !input && (
               <section className="panel"><header><IconUsers size={15} stroke={1.7} aria-hidden /><h2>{a.quorum.given} of {a.quorum.needed} approved</h2></header>
                 <div className="body">{a.decisions.map((d, i) => <Answer key={i} d={d} />)}{a.decisions.length === 0 && <span className="small ink2">Nobody has answered.</span>}{waits && a.may_not_because && <div className="small ink2" style={{ marginTop: 6 }}>You cannot answer: {visible(a.may_not_because)}.</div>}
-                  {a.approvers && <div className="small ink2" style={{ marginTop: 6 }}>{a.approvers.names.length ? `May answer: ${a.approvers.names.map(visible).join(', ')}.` : 'Everybody who may decide may answer.'}{a.approvers.forbid_self ? ' Who started the run or last edited the workflow may not.' : ''}</div>}
-                  {waits && a.escalation && a.escalation.length > 0 && <div className="small ink2" style={{ marginTop: 6 }}>Next escalation: {visible(a.escalation[0]!.to)} at <Moment at={a.escalation[0]!.at} />.</div>}
+                  {a.approvers && <div className="small ink2" style={{ marginTop: 6 }}>{who(a.approvers.users, a.approvers.roles) ? `May answer: ${who(a.approvers.users, a.approvers.roles)}.` : 'Everybody who may decide may answer.'}{a.approvers.delegates.length ? ` In their place: ${a.approvers.delegates.map(visible).join(', ')}.` : ''}{a.approvers.forbid_self ? ' Who started the run or last edited the workflow may not.' : ''}</div>}
+                  {waits && next_(a, now) && <div className="small ink2" style={{ marginTop: 6 }}>Next escalation: {next_(a, now)!.to} at <Moment at={next_(a, now)!.at} />.</div>}
                   {a.passkey_needed && <div className="small ink2" style={{ marginTop: 6 }}>Approving takes a passkey; its signature over the hash is kept.</div>}</div></section>
             )}
-            {a.history && a.history.length > 0 && <section className="panel"><header><IconHistory size={15} stroke={1.7} aria-hidden /><h2>History</h2></header><div className="body"><ol className="col" style={{ gap: 6 }}>{a.history.map((h, i) => <li key={i} className="small"><div className="row"><span className="ink3 none"><Moment at={h.at} /></span><span className="strong cut">{h.by ? visible(h.by.full_name ?? h.by.username) : 'Watchfire'}</span><span className={`chip right ${h.kind === 'changed' || h.kind === 'void' ? 'high' : h.kind === 'asked_back' || h.kind === 'replied' ? 'beam' : ''}`}>{HISTORY[h.kind] ?? h.kind}</span></div>{h.text && <div className="ink2 text">{visible(h.text)}</div>}</li>)}</ol></div></section>}
+            {a.remarks && a.remarks.length > 0 && <section className="panel"><header><IconHistory size={15} stroke={1.7} aria-hidden /><h2>History</h2></header><div className="body"><ol className="col" style={{ gap: 6 }}><li className="row small"><span className="ink3 none"><Moment at={a.asked_at} /></span><span>asked by {visible(a.workflow.name)}</span></li>{history(a).map((h, i) => <li key={i} className="small"><div className="row"><span className="ink3 none"><Moment at={h.at} /></span><span className="strong cut">{visible(h.by)}</span><span className={`chip right ${h.tone}`}>{h.word}</span></div>{h.text && <div className="ink2 text">{visible(h.text)}</div>}</li>)}</ol></div></section>}
             {!input && <section className="panel"><header><IconTarget size={15} stroke={1.7} aria-hidden /><h2>Reach</h2></header><div className="body"><dl className="facts"><dt>Targets</dt><dd className="mono">{[...new Set(a.actions.map((x) => x.target.host ?? x.target.url ?? 'not known'))].join(', ') || 'none'}</dd><dt>Accounts</dt><dd className="mono">{[...new Set(a.actions.map((x) => x.target.account).filter(Boolean))].join(', ') || '–'}</dd><dt>Actions</dt><dd>{a.actions.length}</dd><dt>Undo</dt><dd>{a.actions.some((x) => x.class === 'destructive') ? 'not known; a host command is not undone by itself' : 'not known'}</dd></dl></div></section>}
             <section className="panel"><header><IconClock size={15} stroke={1.7} aria-hidden /><h2>Deadline</h2></header><div className="body small">{a.expires_at ? <>No answer by <Moment at={a.expires_at} />: {visible(a.on_expiry)}.</> : 'None. It stays until somebody answers; other branches go on.'}</div></section>
             <div className="tiny ink3 row">id <ShortId id={a.id} /></div>
@@ -285,7 +310,7 @@ function DecisionView({ a, phone, waiting, next }: { a: Approval; phone: boolean
             <>
               {!phone && <TextInput ref={reasonRef} aria-label="Reason, needed to reject" placeholder="Reason (needed to reject)" value={reason} error={needReason && !reason.trim() ? 'Say why.' : undefined} maxLength={2000} onChange={(e) => setReason(e.currentTarget.value)} styles={{ input: { height: 36 } }} />}
               {conditions && <Menu position="top-start"><Menu.Target><Button size={big} px={phone ? 12 : 10} disabled={busy !== null} aria-label="More: ask back, change, delegate">{phone ? <IconDots size={20} stroke={1.7} aria-hidden /> : 'More…'}</Button></Menu.Target><Menu.Dropdown>
-                <Menu.Item rightSection={<Kbd>B</Kbd>} onClick={() => setCondition('ask')}>Ask back…</Menu.Item><Menu.Item rightSection={<Kbd>M</Kbd>} disabled={!a.actions.some((x) => x.parameters)} onClick={() => setCondition('change')}>Change parameters…</Menu.Item><Menu.Item onClick={() => setCondition('delegate')}>Delegate…</Menu.Item>
+                <Menu.Item rightSection={<Kbd>B</Kbd>} onClick={() => setCondition('ask')}>Ask back…</Menu.Item>{a.remarks?.some((r) => r.kind === 'ask') && <Menu.Item onClick={() => setCondition('reply')}>Reply…</Menu.Item>}{a.actions.some((x) => x.parameters) && <Menu.Item rightSection={<Kbd>M</Kbd>} onClick={() => setCondition('change')}>Change parameters…</Menu.Item>}<Menu.Item onClick={() => setCondition('delegate')}>Delegate…</Menu.Item>
               </Menu.Dropdown></Menu>}
               <Button size={big} className={phone ? '' : 'right'} style={phone ? { flex: '0 1 120px' } : undefined} leftSection={<IconX size={15} stroke={1.7} />} rightSection={phone ? undefined : <Kbd>R</Kbd>} disabled={busy !== null} onClick={reject}>{a.reject_label || 'Reject'}<span className="visually-hidden">: {a.question}</span></Button>
               <Button size={big} variant="filled" color={a.effect === 'destructive' ? 'danger' : undefined} style={phone ? { flex: 1, minWidth: 0 } : undefined} leftSection={<IconCheck size={15} stroke={1.7} />} rightSection={phone ? undefined : <Kbd>⇧ A</Kbd>} disabled={busy !== null} onClick={() => void approve()}>{busy === 'approve' ? 'Sending…' : a.passkey_needed ? `${label} with passkey` : label}<span className="visually-hidden">, {target(a)}</span></Button>
@@ -332,7 +357,7 @@ function Answer({ d }: { d: Decision }) {
 function Outcome({ a }: { a: Approval }) {
   return (
     <div className="block panel" role="status">
-      <header><span className={`chip ${TONE[a.state]}`}>{STATE[a.state]}</span><h2>{a.state === 'expired' ? 'Nobody answered in time' : a.state === 'withdrawn' ? 'The question was withdrawn' : a.state === 'void' ? 'What would run had changed: the question is void and was asked anew' : 'Answered'}</h2><Go to={`/executions/${a.execution}`} className="right small">What happened then</Go></header>
+      <header><span className={`chip ${TONE[a.state]}`}>{STATE[a.state] ?? a.state}</span><h2>{a.state === 'expired' ? 'Nobody answered in time' : a.state === 'withdrawn' ? 'The question was withdrawn' : a.state === 'void' ? 'What would run had changed: the question is void and was asked anew' : 'Answered'}</h2><Go to={`/executions/${a.execution}`} className="right small">What happened then</Go></header>
       <div className="body">{a.decisions.map((d, i) => <Answer key={i} d={d} />)}{a.decisions.length === 0 && <span className="small ink2">No answer stands on it.</span>}</div>
     </div>
   );

@@ -11,8 +11,8 @@ import { useMe } from '../../kit/me';
 import { SchemaForm, type Schema } from '../../kit/SchemaForm';
 import { toast } from '../../kit/toast';
 
-export type Condition = 'ask' | 'change' | 'delegate';
-const TITLE: Record<Condition, string> = { ask: 'Ask back', change: 'Change what will run', delegate: 'Let somebody else answer' };
+export type Condition = 'ask' | 'reply' | 'change' | 'delegate';
+const TITLE: Record<Condition, string> = { ask: 'Ask back', reply: 'Reply', change: 'Change what will run', delegate: 'Let somebody else answer' };
 
 export function ConditionDialog({ a, kind, phone, onClose }: { a: Approval; kind: Condition | null; phone: boolean; onClose: () => void }) {
   return <Modal opened={kind !== null} onClose={onClose} title={kind ? TITLE[kind] : ''} size={kind === 'change' ? 620 : 460} yOffset={phone ? 'auto' : undefined} closeButtonProps={{ 'aria-label': 'Close the dialog' }}>{kind && <Form key={kind} a={a} kind={kind} phone={phone} onClose={onClose} />}</Modal>;
@@ -34,15 +34,15 @@ function Form({ a, kind, phone, onClose }: { a: Approval; kind: Condition; phone
   const [failed, setFailed] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
   const changed = changeable.filter((x) => JSON.stringify(values[x.index]) !== JSON.stringify(x.parameters));
-  const ready = kind === 'ask' ? text.trim() !== '' : kind === 'delegate' ? to !== null : changed.length > 0 && text.trim() !== '';
+  const ready = kind === 'ask' || kind === 'reply' ? text.trim() !== '' : kind === 'delegate' ? to !== null : changed.length > 0 && text.trim() !== '';
   const send = async (): Promise<void> => {
     setBusy(true);
     setFailed(null);
-    const body = kind === 'ask' ? { text: text.trim() } : kind === 'delegate' ? { to, comment: text.trim() || null } : { hash: a.hash, actions: changed.map((x) => ({ index: x.index, parameters: values[x.index] })), comment: text.trim() };
+    const body = kind === 'ask' || kind === 'reply' ? { kind, text: text.trim() } : kind === 'delegate' ? { kind, to, text: text.trim() || null } : { hash: a.hash, actions: changed.map((x) => ({ index: x.index, parameters: values[x.index] })), comment: text.trim() };
     try {
-      const r = await api<Approval>(`/api/watchfire/approvals/${seg(a.id)}/${kind}`, { body });
+      const r = await api<Approval>(`/api/watchfire/approvals/${seg(a.id)}/${kind === 'change' ? 'change' : 'remark'}`, { body });
       queryClient.setQueryData(['approvals', 'one', a.id], { ...a, ...r });
-      toast(kind === 'ask' ? 'Asked back; the clock runs on' : kind === 'delegate' ? 'Delegated' : 'Changed: what will run is shown anew, without answers');
+      toast(kind === 'ask' ? 'Asked back; the clock runs on' : kind === 'reply' ? 'Replied' : kind === 'delegate' ? 'Delegated' : 'Changed: what will run is shown anew, without answers');
       onClose();
     } catch (e) {
       if (e instanceof ApiError && Array.isArray(e.attributes.errors)) setErrors(Object.fromEntries((e.attributes.errors as { pointer: string; message: string }[]).map((x) => [x.pointer, x.message])));
@@ -56,8 +56,9 @@ function Form({ a, kind, phone, onClose }: { a: Approval; kind: Condition; phone
   };
   return (
     <form className="col" style={{ gap: 12 }} onSubmit={(e) => { e.preventDefault(); if (ready) void send(); }}>
+      {kind === 'reply' && a.remarks && <p className="small ink2">{visible(a.remarks.filter((r) => r.kind === 'ask').at(-1)?.text ?? '')}</p>}
       {kind === 'ask' && <p className="small ink2">Your question goes to {a.case ? 'the case and ' : ''}the history of this approval. Nothing is decided by it, and the clock runs on.</p>}
-      {kind === 'delegate' && <><p className="small ink2">They may answer in your place. Your right to answer stays.</p><Select data-autofocus label="Who" searchable data={people.map((p) => ({ value: p.uid, label: p.full_name ?? p.username }))} value={to} onChange={setTo} nothingFoundMessage="Nobody of that name" /></>}
+      {kind === 'delegate' && <><p className="small ink2">They may answer in your place. Your right to answer stays.</p><Select data-autofocus label="Who" searchable data={people.map((p) => ({ value: p.username, label: p.full_name ?? p.username }))} value={to} onChange={setTo} nothingFoundMessage="Nobody of that name" /></>}
       {kind === 'change' && (
         <>
           <p className="small ink2">What you write is frozen and shown again under a new hash; every answer given so far is void. It does not approve.</p>
@@ -65,9 +66,9 @@ function Form({ a, kind, phone, onClose }: { a: Approval; kind: Condition; phone
           {a.actions.some((x) => !x.parameters) && <p className="small ink3">Steps with a secret inside cannot be changed.</p>}
         </>
       )}
-      <Textarea {...(kind === 'ask' ? { 'data-autofocus': true } : {})} label={kind === 'ask' ? 'What do you want to know' : kind === 'change' ? 'Why' : 'Note'} autosize minRows={2} maxRows={6} maxLength={2000} value={text} onChange={(e) => setText(e.currentTarget.value)} />
+      <Textarea {...(kind === 'ask' || kind === 'reply' ? { 'data-autofocus': true } : {})} label={kind === 'ask' ? 'What do you want to know' : kind === 'reply' ? 'Your reply' : kind === 'change' ? 'Why' : 'Note'} autosize minRows={2} maxRows={6} maxLength={2000} value={text} onChange={(e) => setText(e.currentTarget.value)} />
       {failed && <div className="small t-crit" role="alert">{failed}</div>}
-      <Button type="submit" size={phone ? 'xl' : 'lg'} variant="filled" disabled={!ready || busy}>{kind === 'ask' ? 'Ask back' : kind === 'delegate' ? 'Delegate' : 'Freeze the change'}</Button>
+      <Button type="submit" size={phone ? 'xl' : 'lg'} variant="filled" disabled={!ready || busy}>{kind === 'ask' ? 'Ask back' : kind === 'reply' ? 'Reply' : kind === 'delegate' ? 'Delegate' : 'Freeze the change'}</Button>
     </form>
   );
 }

@@ -9,7 +9,7 @@ import { IconAlertCircle, IconCircleCheck, IconCode, IconColumns2, IconFlask, Ic
 import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { ApiError, api, seg } from '../../api/client';
 import { q, queryClient } from '../../api/queries';
-import type { Graph, Validation, Workflow } from '../../api/types';
+import type { Diagnostic, Graph, Validation, Workflow } from '../../api/types';
 import { Effect, Kbd, useDebounced } from '../../kit/bits';
 import type { EditorHandle } from '../../kit/CodeEditor';
 import { count, plural, visible } from '../../kit/format';
@@ -185,12 +185,22 @@ function Body({ w }: { w: Workflow | null }) {
     const d = problems.find((x) => x.line > line) ?? problems[0];
     if (d) handle.current?.goTo(d.line, d.column, true);
   };
+  /** A fix of the server: its edits over the text it saw. */
+  const fix = (d: Diagnostic): void => {
+    if (!d.fix || asked !== text) return;
+    const lines = text.split('\n');
+    const starts: number[] = [];
+    let n = 0;
+    for (const l of lines) { starts.push(n); n += l.length + 1; }
+    const at = (line: number, column: number): number => Math.min(text.length, (starts[line - 1] ?? text.length) + column - 1);
+    setText([...d.fix.edits].map((e) => ({ from: at(e.line, e.column), to: at(e.endLine, e.endColumn), text: e.text })).sort((x, y) => y.from - x.from).reduce((s, e) => s.slice(0, e.from) + e.text + s.slice(e.to), text));
+  };
   const dry = useFeature('dry_run'), hasVersions = useFeature('versions');
   const nameRef = useRef<HTMLInputElement | null>(null);
   const run = (): void => { if (w || dry) setRunning('run'); };
   const tryIt = (): void => setRunning('dry');
   useKeys('Workflow', [
-    { key: 'Ctrl+s', label: 'Save', run: () => void save() }, { key: 'F8', label: 'Next problem', run: nextProblem }, ...(w ? [{ key: 'Ctrl+Enter', label: 'Run…', run }] : []),
+    { key: 'Ctrl+s', label: 'Save', run: () => void save() }, { key: 'F8', label: 'Next problem', run: nextProblem }, ...(write ? [{ key: 'Alt+Enter', label: 'Fix the problem of this line', run: () => { const d = problems.find((x) => x.fix && x.line <= line && line <= x.endLine) ?? problems.find((x) => x.fix); if (d) fix(d); } }] : []), ...(w ? [{ key: 'Ctrl+Enter', label: 'Run…', run }] : []),
     { key: 'e', label: 'Into the text', run: () => handle.current?.focus() },
     ...(write && view !== 'versions' ? [
       { key: 'Ctrl+z', label: 'Undo', run: () => handle.current?.undo() }, { key: 'Ctrl+y', label: 'Redo', run: () => handle.current?.redo(), hidden: true },
@@ -261,7 +271,7 @@ function Body({ w }: { w: Workflow | null }) {
             {v && <span className="ink2 desk">checked as the server will</span>}
             {problems.length > 0 && <button type="button" className="right row link-button" onClick={nextProblem}><Kbd>F8</Kbd> next</button>}
           </div>
-          {problems.slice(0, 200).map((d, i) => <button key={i} type="button" className="problem" onClick={() => handle.current?.goTo(d.line, d.column, true)}><span className={`dot ${d.severity === 'error' ? 'crit' : d.severity === 'warning' ? 'med' : ''}`} role="img" aria-label={d.severity} /><span className="mono num">{d.line}:{d.column}</span><span style={{ overflowWrap: 'anywhere' }}>{visible(d.message)}{d.hint ? <span className="ink2"> – {visible(d.hint)}</span> : null}</span><span className="mono ink3 desk">{d.code}</span></button>)}
+          {problems.slice(0, 200).map((d, i) => <div key={i} className="problem-row"><button type="button" className="problem" onClick={() => { if (view === 'builder') { const n = [...steps].reverse().find((x) => x.line <= d.line && d.line <= x.endLine); if (n) setPicked(n.name); } handle.current?.goTo(d.line, d.column, view !== 'builder'); }}><span className={`dot ${d.severity === 'error' ? 'crit' : d.severity === 'warning' ? 'med' : ''}`} role="img" aria-label={d.severity} /><span className="mono num">{d.line}:{d.column}</span><span style={{ overflowWrap: 'anywhere' }}>{visible(d.message)}{d.hint ? <span className="ink2"> – {visible(d.hint)}</span> : null}</span><span className="mono ink3 desk">{d.code}</span></button>{write && d.fix && <Button size="xs" onClick={() => fix(d)}>Fix: {visible(d.fix.title)}</Button>}</div>)}
         </div>
         {(view === 'graph' || view === 'builder') && <div className="graph-pane">{graph ? <Suspense fallback={null}><GraphView graph={graph} selected={view === 'builder' ? (node?.id ?? null) : (selected?.id ?? null)} errors={errors} stale={v !== undefined && (v.graph === null || v.graph.nodes.length === 0)} refs={steps} edits={edits} onClear={() => setPicked(null)} onPick={(id, l) => { setLine(l); setPicked(id.startsWith('trigger:') ? null : (graph.nodes.find((n) => n.id === id)?.name ?? id)); handle.current?.goTo(l); }} /></Suspense> : <div className="state"><span className="ink2 small">The graph stands here when the text parses.</span></div>}{v && v.graph === null && <div className="row small" style={{ position: 'absolute', top: 0, left: 0, right: 0, padding: '6px 12px', background: 'var(--crit-bg)', color: 'var(--crit)', zIndex: 6 }} role="status">{problems[0] ? `line ${problems[0].line}: ${problems[0].message}` : 'the text does not parse'}. {graph ? 'Shown is the last graph.' : ''}</div>}</div>}
         {view === 'builder' && <aside className="form-pane" aria-label="Form">{here ? <Inspector step={here} js={read.js} text={text} effect={node?.effect ?? 'none'} catalogue={catalogue} connectors={connectors} paths={paths} sample={sample} problems={mine} readOnly={!write} tab={url.tab ?? 'params'} setTab={(x) => setUrl({ tab: x === 'params' ? undefined : x })} onText={change} onAct={(a) => act(here, a)} onFail={refuse} onLine={() => { setUrl({ view: undefined, step: here.name }); setTimeout(() => handle.current?.goTo(here.line, 1, true), 60); }} nameRef={nameRef} /> : <><Head js={read.js} text={text} readOnly={!write} onText={change} onFail={refuse} />{write && steps.length === 0 && <div className="pad"><Button onClick={() => setAdding({ list: ['steps'], index: 0, after: '' })}>Add the first step</Button></div>}</>}</aside>}
