@@ -421,6 +421,83 @@ describe('the inbox, with forms and conditions', MOCK, () => {
   });
 });
 
+// What a server announces is tried against it, whichever server it is; what it does not announce is skipped, with the reason.
+describe('announced features, against this server', () => {
+  const announced = async (t, f) => {
+    const on = (await call(page, '/api/watchfire/me')).body.features[f] === true;
+    if (!on) t.skip(`the server does not announce \`${f}\``);
+    return on;
+  };
+  const name = `ui-feature-${tag}`;
+  let id;
+  test('a workflow to work with', async () => {
+    await reset();
+    await page.setViewportSize({ width: 1440, height: 900 });
+    await signIn(page, s.url, '/workflows');
+    const w = await call(page, '/api/workflows/workflow', { yaml: `# first\nname: ${name}\ndescription: made by the UI test\nenabled: true\ntriggers:\n  - type: manual\nsteps:\n  - name: one\n    type: console\n    with:\n      message: first\n  - name: two\n    type: console\n    with:\n      message: "after {{ steps.one.output }}"\n` });
+    assert.ok(w.status < 300, JSON.stringify(w));
+    id = encodeURIComponent(w.body.id);
+  });
+  test('trying unsaved text without effect', async (t) => {
+    if (!(await announced(t, 'dry_run'))) return;
+    await go(`/workflows/${id}?view=builder&step=one`);
+    await field('message').getByRole('textbox').fill('unsaved');
+    await page.locator('.page-head').getByRole('button', { name: 'Try without effect' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Try without effect' }).click();
+    await page.getByRole('button', { name: 'Leave' }).click();
+    await page.waitForURL(/\/executions\//);
+    await page.getByText('tried without effect').waitFor();
+    const e = (await call(page, `/api/workflows/executions/${new URL(page.url()).pathname.split('/').pop()}`)).body;
+    assert.equal(e.isTestRun, true);
+    assert.match(e.yaml, /message: unsaved/);
+    assert.match((await call(page, `/api/workflows/workflow/${id}`)).body.yaml, /message: first/);
+  });
+  test('versions: saved twice, compared, restored with its comments', async (t) => {
+    if (!(await announced(t, 'versions'))) return;
+    await go(`/workflows/${id}?view=builder&step=one`);
+    await field('message').getByRole('textbox').fill('second');
+    await page.keyboard.press('Control+s');
+    await page.getByText('Workflow saved').waitFor();
+    await page.getByRole('tab', { name: /^Versions/ }).click();
+    await page.getByRole('region', { name: 'What differs' }).locator('.cm-changedLine').first().waitFor();
+    await page.getByRole('button', { name: /^v1\b/ }).click();
+    await page.getByRole('button', { name: 'Restore v1' }).click();
+    await page.getByRole('button', { name: 'Restore version 1' }).click();
+    await page.getByText('Version 1 restored').waitFor();
+    const y = (await call(page, `/api/workflows/workflow/${id}`)).body.yaml;
+    assert.match(y, /^# first\n/);
+    assert.match(y, /message: first/);
+  });
+  test('rerun from a step: a new execution, linked both ways', async (t) => {
+    if (!(await announced(t, 'rerun'))) return;
+    const run = (await call(page, `/api/workflows/workflow/${id}/run`, { inputs: {} })).body.workflowExecutionId;
+    await waitFor('the run is done', async () => (await call(page, `/api/workflows/executions/${run}`)).body.status === 'completed');
+    if (!REAL) return;
+    await go(`/executions/${run}`);
+    await page.getByRole('row', { name: /two/ }).first().click();
+    await page.getByRole('button', { name: 'Rerun', exact: true }).click();
+    await page.getByRole('menuitem', { name: /From here: two/ }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Rerun from two' }).click();
+    await page.waitForURL((u) => u.pathname.startsWith('/executions/') && !u.pathname.endsWith(run));
+    await page.getByText('Rerun of').waitFor();
+  });
+  test('a form in the inbox goes to the step as its output', async (t) => {
+    if (!REAL || !(await announced(t, 'input_forms'))) return;
+    const w = await call(page, '/api/workflows/workflow', { yaml: `name: ui-input-${tag}\ndescription: made by the UI test\nenabled: true\ntriggers:\n  - type: manual\nsteps:\n  - name: ask\n    type: waitForInput\n    with:\n      message: "UI test ${tag}: block it?"\n      schema:\n        required: [decision]\n        properties:\n          decision: { type: string, enum: [block, ignore] }\n          note: { type: string }\n  - name: note\n    type: console\n    with:\n      message: "{{ steps.ask.output.response.decision }}"\n` });
+    assert.ok(w.status < 300, JSON.stringify(w));
+    const run = (await call(page, `/api/workflows/workflow/${encodeURIComponent(w.body.id)}/run`, { inputs: {} })).body.workflowExecutionId;
+    const a = await waitFor('the question', async () => (await call(page, '/api/watchfire/approvals')).body.approvals.find((x) => x.question.includes(tag)));
+    await page.setViewportSize({ width: 390, height: 844 });
+    await go(`/approvals/${a.id}`);
+    await page.locator('[data-field="decision"]').getByText('block').click();
+    await page.getByRole('button', { name: /^Send the answer/ }).click();
+    await waitFor('the run goes on', async () => (await call(page, `/api/workflows/executions/${run}`)).body.status === 'completed');
+    const e = (await call(page, `/api/workflows/executions/${run}?includeOutput=true`)).body;
+    assert.equal(e.stepExecutions.find((x) => x.stepId === 'ask').output.response.decision, 'block');
+    await page.setViewportSize({ width: 1440, height: 900 });
+  });
+});
+
 test('the page threw nothing on the way', () => {
   assert.deepEqual(problems, []);
 });

@@ -72,11 +72,11 @@ function Head({ list, history }: { list: ApprovalList | undefined; history: bool
   );
 }
 
-const who = (users: string[], roles: string[]): string => [...users, ...roles.map((r) => `role ${r}`)].map(visible).join(', ');
+const who = (users: string[] = [], roles: string[] = []): string => [...users, ...roles.map((r) => `role ${r}`)].map(visible).join(', ');
 /** The next tier of people that is asked when nobody answers. */
 function next_(a: Approval, now: number): { at: string; to: string } | null {
   const asked = new Date(a.asked_at).getTime();
-  const t = a.approvers?.escalation.find((x) => asked + x.after_s * 1000 > now);
+  const t = a.approvers?.escalation?.find((x) => asked + x.after_s * 1000 > now);
   return t ? { at: new Date(asked + t.after_s * 1000).toISOString(), to: who(t.users, t.roles) } : null;
 }
 /** Remarks and answers in the order of their time. */
@@ -283,7 +283,7 @@ function DecisionView({ a, phone, waiting, next }: { a: Approval; phone: boolean
             {!settle && !input && (
               <section className="panel"><header><IconUsers size={15} stroke={1.7} aria-hidden /><h2>{a.quorum.given} of {a.quorum.needed} approved</h2></header>
                 <div className="body">{a.decisions.map((d, i) => <Answer key={i} d={d} />)}{a.decisions.length === 0 && <span className="small ink2">Nobody has answered.</span>}{waits && a.may_not_because && <div className="small ink2" style={{ marginTop: 6 }}>You cannot answer: {visible(a.may_not_because)}.</div>}
-                  {a.approvers && <div className="small ink2" style={{ marginTop: 6 }}>{who(a.approvers.users, a.approvers.roles) ? `May answer: ${who(a.approvers.users, a.approvers.roles)}.` : 'Everybody who may decide may answer.'}{a.approvers.delegates.length ? ` In their place: ${a.approvers.delegates.map(visible).join(', ')}.` : ''}{a.approvers.forbid_self ? ' Who started the run or last edited the workflow may not.' : ''}</div>}
+                  {a.approvers && <div className="small ink2" style={{ marginTop: 6 }}>{who(a.approvers.users, a.approvers.roles) ? `May answer: ${who(a.approvers.users, a.approvers.roles)}.` : 'Everybody who may decide may answer.'}{a.approvers.delegates?.length ? ` In their place: ${a.approvers.delegates.map(visible).join(', ')}.` : ''}{a.approvers.forbid_self ? ' Who started the run or last edited the workflow may not.' : ''}</div>}
                   {waits && next_(a, now) && <div className="small ink2" style={{ marginTop: 6 }}>Next escalation: {next_(a, now)!.to} at <Moment at={next_(a, now)!.at} />.</div>}
                   {a.passkey_needed && <div className="small ink2" style={{ marginTop: 6 }}>Approving takes a passkey; its signature over the hash is kept.</div>}</div></section>
             )}
