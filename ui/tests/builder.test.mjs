@@ -286,10 +286,18 @@ describe('try without effect', MOCK, () => {
     await page.getByText('Leave without saving?').waitFor();
     await page.getByRole('button', { name: 'Leave' }).click();
     await page.waitForURL(/\/executions\//);
-    await page.getByText('tried without effect').waitFor();
+    await page.locator('.chip', { hasText: 'tried without effect' }).waitFor();
     await page.getByText('Nothing was sent.').waitFor();
     await page.getByRole('cell', { name: 'not sent' }).or(page.locator('td', { hasText: 'not sent' })).first().waitFor();
     assert.match(await stored('notify-soc'), /text: "\{\{ event\.rule\.name \}\} on/, 'what is stored did not change');
+  });
+  test('one step alone, over the sample; what would act is not sent', async () => {
+    await reset();
+    await go('/workflows/contain-workstation?view=builder&step=tell');
+    await page.getByRole('button', { name: 'Test step, without effect' }).click();
+    await page.getByText('tested just now').waitFor();
+    await page.getByText('What would be sent').waitFor();
+    assert.match(await page.locator('.form-pane').innerText(), /LSASS memory read by rundll32/, 'the event of the sample went with it');
   });
   test('what the server does not announce is not drawn', async () => {
     await reset({ features: {} });
@@ -446,7 +454,7 @@ describe('announced features, against this server', () => {
     await page.getByRole('dialog').getByRole('button', { name: 'Try without effect' }).click();
     await page.getByRole('button', { name: 'Leave' }).click();
     await page.waitForURL(/\/executions\//);
-    await page.getByText('tried without effect').waitFor();
+    await page.locator('.chip', { hasText: 'tried without effect' }).waitFor();
     const e = (await call(page, `/api/workflows/executions/${new URL(page.url()).pathname.split('/').pop()}`)).body;
     assert.equal(e.isTestRun, true);
     assert.match(e.yaml, /message: unsaved/);

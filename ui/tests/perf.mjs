@@ -69,6 +69,8 @@ const typing = await page.evaluate(async () => {
   for (let i = 0; i < 30; i++) {
     const a = performance.now();
     document.execCommand('insertText', false, '#');
+    // What the page does because of the key runs in tasks behind it.
+    for (let n = 0; n < 3; n++) await new Promise((r) => { const c = new MessageChannel(); c.port1.onmessage = r; c.port2.postMessage(0); });
     t.push(performance.now() - a);
     await new Promise(requestAnimationFrame);
   }

@@ -9,8 +9,8 @@ import { IconAlertCircle, IconCircleCheck, IconCode, IconColumns2, IconFlask, Ic
 import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { ApiError, api, seg } from '../../api/client';
 import { q, queryClient } from '../../api/queries';
-import type { Diagnostic, Graph, Validation, Workflow } from '../../api/types';
-import { Effect, Kbd, useDebounced } from '../../kit/bits';
+import type { Diagnostic, Effect as EffectClass, Execution, Graph, StepExecution, Validation, Workflow } from '../../api/types';
+import { Effect, isTerminal, Kbd, useDebounced } from '../../kit/bits';
 import type { EditorHandle } from '../../kit/CodeEditor';
 import { count, plural, visible } from '../../kit/format';
 import { Go, useGo } from '../../kit/go';
@@ -96,25 +96,37 @@ function Body({ w }: { w: Workflow | null }) {
   const problems = v?.diagnostics ?? [];
   const nErr = problems.filter((d) => d.severity === 'error').length, nWarn = problems.filter((d) => d.severity === 'warning').length;
   const view = url.view === 'yaml' ? 'yaml' : url.view === 'builder' ? 'builder' : url.view === 'versions' ? 'versions' : 'graph';
-  // The steps as they stand in this very text, not in the one the server saw last.
+  // The steps as they stand in this very text, not in the one the server saw last. While one types, reading it waits for a pause.
+  const typed = useRef(false);
+  const calm = useDebounced(text, 150);
+  const source = typed.current ? calm : text;
   const read = useMemo((): { js: unknown; steps: StepRef[] } => {
     try {
-      const doc = parse(text);
-      return { js: toJs(doc), steps: stepsOf(text, doc) };
+      const doc = parse(source);
+      return { js: toJs(doc), steps: stepsOf(source, doc) };
     } catch {
       return { js: null, steps: [] };
     }
-  }, [text]);
+  }, [source]);
   const steps = read.steps;
+  const current = useRef(text);
+  current.current = text;
+  const onTyped = useCallback((next: string) => {
+    if (next === current.current) return;
+    typed.current = true;
+    setText(next);
+  }, []);
   const [picked, setPicked] = useState<string | null>(url.step ?? null);
   const here = steps.find((s) => s.name === picked) ?? null;
   const [adding, setAdding] = useState<Spot | null>(null);
   const refuse = useCallback((why: string) => toastError('Nothing was changed', new Error(why)), []);
   const change = useCallback((next: string, select?: string | null) => {
+    typed.current = false;
     setText(next);
     if (select !== undefined) setPicked(select);
   }, []);
   const attempt = (f: () => { text: string; select?: string | null }): void => {
+    if (source !== text) return refuse('the text was just changed; once more');
     try {
       const r = f();
       change(r.text, r.select);
@@ -148,6 +160,15 @@ function Body({ w }: { w: Workflow | null }) {
   const edits = useMemo(() => (write ? { onInsert: (s: Spot) => setAdding(s), onMove: (name: string, s: Spot) => mover.current(name, s) } : null), [write]);
   const mover = useRef((_n: string, _s: Spot): void => {});
   mover.current = (name, s) => { const r = steps.find((x) => x.name === name); if (r) attempt(() => ({ text: moveStep(text, r.path, s.list, s.index), select: name })); };
+  // The graph is drawn anew only when it changes, not with every key in the text.
+  const clear = useCallback(() => setPicked(null), []);
+  const names = useRef(graph);
+  names.current = graph;
+  const onPick = useCallback((id: string, l: number) => {
+    setLine(l);
+    setPicked(id.startsWith('trigger:') ? null : (names.current?.nodes.find((n) => n.id === id)?.name ?? id));
+    handle.current?.goTo(l);
+  }, []);
   const samples = useSamples(w?.id ?? null);
   const sampleId = url.sample ?? samples[0]?.value;
   const sample = useSample(view === 'builder' ? sampleId : undefined);
@@ -193,9 +214,34 @@ function Body({ w }: { w: Workflow | null }) {
     let n = 0;
     for (const l of lines) { starts.push(n); n += l.length + 1; }
     const at = (line: number, column: number): number => Math.min(text.length, (starts[line - 1] ?? text.length) + column - 1);
-    setText([...d.fix.edits].map((e) => ({ from: at(e.line, e.column), to: at(e.endLine, e.endColumn), text: e.text })).sort((x, y) => y.from - x.from).reduce((s, e) => s.slice(0, e.from) + e.text + s.slice(e.to), text));
+    change([...d.fix.edits].map((e) => ({ from: at(e.line, e.column), to: at(e.endLine, e.endColumn), text: e.text })).sort((x, y) => y.from - x.from).reduce((s, e) => s.slice(0, e.from) + e.text + s.slice(e.to), text));
   };
   const dry = useFeature('dry_run'), hasVersions = useFeature('versions');
+  const stepTest = useFeature('step_test') && can('workflows:execute');
+  const [trial, setTrial] = useState<{ step: string; of: StepExecution | 'runs' } | null>(null);
+  const acts = (x: EffectClass): boolean => x === 'write' || x === 'destructive';
+  const testable = (x: EffectClass): boolean => stepTest && (!acts(x) || dry);
+  /** One step alone, over the chosen sample; what would act outside is rendered and not sent. */
+  const testStep = async (s: StepRef, effect: EffectClass): Promise<void> => {
+    setTrial({ step: s.name, of: 'runs' });
+    try {
+      const given = Object.fromEntries([...(sample?.steps ?? [])].map(([k, v]) => [k, { output: v.output ?? null, error: v.error, input: v.input ?? null }]));
+      const contextOverride = { ...(sample?.event ? { event: sample.event } : {}), ...(sample?.inputs ? { inputs: sample.inputs } : {}), steps: given };
+      const r = await api<{ workflowExecutionId: string }>('/api/workflows/step/test', { body: { workflowYaml: text, stepId: s.name, contextOverride, ...(w ? { workflowId: w.id } : {}), ...(acts(effect) ? { dryRun: true } : {}) } });
+      const until = Date.now() + 60_000;
+      for (;;) {
+        const e = await api<Execution>(`/api/workflows/executions/${seg(r.workflowExecutionId)}?includeInput=true&includeOutput=true`);
+        const one = e.stepExecutions.find((x) => x.stepId === s.name);
+        if (one && isTerminal(one.status)) { setTrial({ step: s.name, of: one }); setUrl({ tab: 'last' }); return; }
+        if (isTerminal(e.status)) throw new Error(e.error?.message ?? 'the step did not run');
+        if (Date.now() > until) throw new Error('it still runs; look under executions');
+        await new Promise((ok) => setTimeout(ok, 300));
+      }
+    } catch (e) {
+      setTrial(null);
+      toastError('Not tested', e);
+    }
+  };
   const nameRef = useRef<HTMLInputElement | null>(null);
   const run = (): void => { if (w || dry) setRunning('run'); };
   const tryIt = (): void => setRunning('dry');
@@ -264,7 +310,7 @@ function Body({ w }: { w: Workflow | null }) {
       {elsewhere && <div className="stale" role="alert"><span className="grow">This workflow was saved elsewhere while you were writing.</span><Button size="xs" onClick={() => setBase(saved)}>Keep mine</Button><Button size="xs" onClick={() => { setBase(saved); setText(saved); }}>Take theirs</Button></div>}
       {view === 'versions' && w && <Versions w={w} text={text} dirty={dirty} onRestored={(y) => { setBase(y); setText(y); }} />}
       <div className="editor" data-view={view} hidden={view === 'versions'}>
-        <div className="text-pane"><Suspense fallback={<Loading rows={16} height={20} />}><CodeEditor value={text} onChange={setText} label="Workflow as YAML" readOnly={!write} diagnostics={problems} inline highlight={selected && !selected.id.startsWith('trigger') ? { from: selected.range.startLine, to: selected.range.endLine } : null} onCursor={setLine} complete={complete} handle={handle} onSave={() => void save()} onRun={run} /></Suspense></div>
+        <div className="text-pane"><Suspense fallback={<Loading rows={16} height={20} />}><CodeEditor value={text} onChange={onTyped} label="Workflow as YAML" readOnly={!write} diagnostics={problems} inline highlight={selected && !selected.id.startsWith('trigger') ? { from: selected.range.startLine, to: selected.range.endLine } : null} onCursor={setLine} complete={complete} handle={handle} onSave={() => void save()} onRun={run} /></Suspense></div>
         <div className="problems" role="region" aria-label="Problems" tabIndex={0}>
           <div className="head" role="status">
             {check.error ? <span className="t-high">Not checked: {check.error instanceof ApiError ? check.error.message : 'no answer from the server'}</span> : !v ? <span className="ink3">Checking…</span> : nErr + nWarn === 0 ? <span className="row t-ok" style={{ gap: 6 }}><IconCircleCheck size={15} stroke={1.7} aria-hidden />valid</span> : <span className="row" style={{ gap: 12 }}>{nErr > 0 && <b className="row t-crit" style={{ gap: 6 }}><IconAlertCircle size={15} stroke={1.7} aria-hidden />{plural(nErr, 'error')}</b>}{nWarn > 0 && <b className="t-med">{plural(nWarn, 'warning')}</b>}</span>}
@@ -273,8 +319,8 @@ function Body({ w }: { w: Workflow | null }) {
           </div>
           {problems.slice(0, 200).map((d, i) => <div key={i} className="problem-row"><button type="button" className="problem" onClick={() => { if (view === 'builder') { const n = [...steps].reverse().find((x) => x.line <= d.line && d.line <= x.endLine); if (n) setPicked(n.name); } handle.current?.goTo(d.line, d.column, view !== 'builder'); }}><span className={`dot ${d.severity === 'error' ? 'crit' : d.severity === 'warning' ? 'med' : ''}`} role="img" aria-label={d.severity} /><span className="mono num">{d.line}:{d.column}</span><span style={{ overflowWrap: 'anywhere' }}>{visible(d.message)}{d.hint ? <span className="ink2"> – {visible(d.hint)}</span> : null}</span><span className="mono ink3 desk">{d.code}</span></button>{write && d.fix && <Button size="xs" onClick={() => fix(d)}>Fix: {visible(d.fix.title)}</Button>}</div>)}
         </div>
-        {(view === 'graph' || view === 'builder') && <div className="graph-pane">{graph ? <Suspense fallback={null}><GraphView graph={graph} selected={view === 'builder' ? (node?.id ?? null) : (selected?.id ?? null)} errors={errors} stale={v !== undefined && (v.graph === null || v.graph.nodes.length === 0)} refs={steps} edits={edits} onClear={() => setPicked(null)} onPick={(id, l) => { setLine(l); setPicked(id.startsWith('trigger:') ? null : (graph.nodes.find((n) => n.id === id)?.name ?? id)); handle.current?.goTo(l); }} /></Suspense> : <div className="state"><span className="ink2 small">The graph stands here when the text parses.</span></div>}{v && v.graph === null && <div className="row small" style={{ position: 'absolute', top: 0, left: 0, right: 0, padding: '6px 12px', background: 'var(--crit-bg)', color: 'var(--crit)', zIndex: 6 }} role="status">{problems[0] ? `line ${problems[0].line}: ${problems[0].message}` : 'the text does not parse'}. {graph ? 'Shown is the last graph.' : ''}</div>}</div>}
-        {view === 'builder' && <aside className="form-pane" aria-label="Form">{here ? <Inspector step={here} js={read.js} text={text} effect={node?.effect ?? 'none'} catalogue={catalogue} connectors={connectors} paths={paths} sample={sample} problems={mine} readOnly={!write} tab={url.tab ?? 'params'} setTab={(x) => setUrl({ tab: x === 'params' ? undefined : x })} onText={change} onAct={(a) => act(here, a)} onFail={refuse} onLine={() => { setUrl({ view: undefined, step: here.name }); setTimeout(() => handle.current?.goTo(here.line, 1, true), 60); }} nameRef={nameRef} /> : <><Head js={read.js} text={text} readOnly={!write} onText={change} onFail={refuse} />{write && steps.length === 0 && <div className="pad"><Button onClick={() => setAdding({ list: ['steps'], index: 0, after: '' })}>Add the first step</Button></div>}</>}</aside>}
+        {(view === 'graph' || view === 'builder') && <div className="graph-pane">{graph ? <Suspense fallback={null}><GraphView graph={graph} selected={view === 'builder' ? (node?.id ?? null) : (selected?.id ?? null)} errors={errors} stale={v !== undefined && (v.graph === null || v.graph.nodes.length === 0)} refs={steps} edits={edits} onClear={clear} onPick={onPick} /></Suspense> : <div className="state"><span className="ink2 small">The graph stands here when the text parses.</span></div>}{v && v.graph === null && <div className="row small" style={{ position: 'absolute', top: 0, left: 0, right: 0, padding: '6px 12px', background: 'var(--crit-bg)', color: 'var(--crit)', zIndex: 6 }} role="status">{problems[0] ? `line ${problems[0].line}: ${problems[0].message}` : 'the text does not parse'}. {graph ? 'Shown is the last graph.' : ''}</div>}</div>}
+        {view === 'builder' && <aside className="form-pane" aria-label="Form">{here ? <Inspector step={here} js={read.js} text={source} effect={node?.effect ?? 'none'} catalogue={catalogue} connectors={connectors} paths={paths} sample={sample} problems={mine} readOnly={!write} tab={url.tab ?? 'params'} setTab={(x) => setUrl({ tab: x === 'params' ? undefined : x })} trial={trial?.step === here.name ? trial.of : null} onTest={testable(node?.effect ?? 'none') ? () => void testStep(here, node?.effect ?? 'none') : null} onText={change} onAct={(a) => act(here, a)} onFail={refuse} onLine={() => { setUrl({ view: undefined, step: here.name }); setTimeout(() => handle.current?.goTo(here.line, 1, true), 60); }} nameRef={nameRef} /> : <><Head js={read.js} text={source} readOnly={!write} onText={change} onFail={refuse} />{write && steps.length === 0 && <div className="pad"><Button onClick={() => setAdding({ list: ['steps'], index: 0, after: '' })}>Add the first step</Button></div>}</>}</aside>}
       </div>
       <StepCatalogue opened={adding !== null} after={adding?.after ?? ''} text={text} catalogue={catalogue} connectors={connectors} approvalBefore={guarded} suggested={suggested} onClose={() => setAdding(null)} onPick={insert} />
       <RunDialog w={w} text={text} js={read.js} mode={running} onClose={() => setRunning(null)} dirty={dirty} effect={effect ?? 'none'} />

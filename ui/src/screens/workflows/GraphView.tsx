@@ -75,9 +75,9 @@ function Between({ id, sourceX, sourceY, targetX, targetY, sourcePosition, targe
 const EDGES = { between: Between };
 
 type Props = { graph: Graph; selected: string | null; errors: Map<string, number>; onPick: (id: string, line: number) => void; stale: boolean; refs?: StepRef[]; edits?: Edits | null; onClear?: () => void };
-export default function GraphView(p: Props) {
+export default memo(function GraphView(p: Props) {
   return <ReactFlowProvider><Inner {...p} /></ReactFlowProvider>;
-}
+});
 
 function Inner({ graph, selected, errors, onPick, stale, refs, edits = null, onClear }: Props) {
   const { colorScheme } = useMantineColorScheme();

@@ -1,8 +1,8 @@
 // The form of one step: parameters, on failure, condition, last run; what a change writes is shown at the foot before it is written.
 import { Button, Menu, Select, Switch, TextInput } from '@mantine/core';
-import { IconArrowDown, IconArrowUp, IconCopy, IconDotsVertical, IconHash, IconPlus, IconRepeat, IconTrash, IconGitBranch } from '@tabler/icons-react';
+import { IconArrowDown, IconArrowUp, IconCopy, IconDotsVertical, IconHash, IconPlayerPlay, IconPlus, IconRepeat, IconTrash, IconGitBranch } from '@tabler/icons-react';
 import { useEffect, useMemo, useRef, useState } from 'react';
-import type { Catalogue, Connector, Diagnostic, Effect as EffectClass } from '../../api/types';
+import type { Catalogue, Connector, Diagnostic, Effect as EffectClass, StepExecution } from '../../api/types';
 import { Effect, Kbd, Moment, Outside, StateChip } from '../../kit/bits';
 import { visible } from '../../kit/format';
 import { Json } from '../../kit/Json';
@@ -15,7 +15,7 @@ type Obj = Record<string, unknown>;
 export type StepAct = 'before' | 'after' | 'duplicate' | 'comment' | 'if' | 'foreach' | 'up' | 'down' | 'delete';
 type Props = {
   step: StepRef; js: unknown; text: string; effect: EffectClass; catalogue: Catalogue | undefined; connectors: Connector[] | undefined; paths: PathItem[]; sample: Sample | null; problems: Diagnostic[]; readOnly: boolean; tab: string; setTab: (t: string) => void;
-  onText: (t: string, select?: string) => void; onAct: (a: StepAct) => void; onFail: (why: string) => void; onLine: () => void; nameRef: React.RefObject<HTMLInputElement | null>;
+  trial: StepExecution | 'runs' | null; onTest: (() => void) | null; onText: (t: string, select?: string) => void; onAct: (a: StepAct) => void; onFail: (why: string) => void; onLine: () => void; nameRef: React.RefObject<HTMLInputElement | null>;
 };
 const FLOW: Record<string, [string, Schema][]> = {
   if: [['condition', { type: 'string', title: 'Condition', description: 'KQL over the event and earlier steps, or one template', maxLength: 4000 }]],
@@ -61,7 +61,7 @@ export function Inspector(p: Props) {
   const served = (connectors ?? []).filter((c) => type?.connector_types.includes(c.connector_type_id));
   const connector = typeof value?.['connector-id'] === 'string' ? value['connector-id'] : null;
   const errors = useMemo(() => { const m: Record<string, string> = {}; for (const d of p.problems) { const k = /\.with\.([\w$-]+)/.exec(d.path ?? '')?.[1]; if (k) m[`/${k}`] = d.message; } return m; }, [p.problems]);
-  const ran = p.sample?.steps.get(step.name);
+  const ran = p.trial !== null && p.trial !== 'runs' ? p.trial : p.sample?.steps.get(step.name);
   const diff = pending ?? done;
   const withChange = (v: Obj): string => { const empty = Object.keys(v).length === 0 && !(schema.required?.length); return rel(['with'], empty ? undefined : v); };
   const clean = (v: Obj): Obj | undefined => { const o = Object.fromEntries(Object.entries(v).filter(([, x]) => x !== undefined && x !== '' && x !== false && !(typeof x === 'object' && x !== null && !Array.isArray(x) && Object.keys(x).length === 0))); return Object.keys(o).length ? o : undefined; };
@@ -80,7 +80,7 @@ export function Inspector(p: Props) {
             <Menu.Item leftSection={<IconTrash size={14} />} color="red" rightSection={<Kbd>Del</Kbd>} onClick={() => p.onAct('delete')}>Delete</Menu.Item>
           </Menu.Dropdown></Menu>}
         </div>
-        <div className="row small ink2"><code>{step.type}</code><button type="button" className="link-button" onClick={p.onLine}>line {step.line}</button>{type && <span className="cut right">{visible(type.title)}</span>}</div>
+        <div className="row small ink2"><code>{step.type}</code><button type="button" className="link-button" onClick={p.onLine}>line {step.line}</button>{p.onTest ? <Button size="xs" className="right" leftSection={<IconPlayerPlay size={13} stroke={1.7} />} disabled={p.trial === 'runs'} onClick={p.onTest}>{p.trial === 'runs' ? 'Testing…' : ['write', 'destructive'].includes(p.effect) ? 'Test step, without effect' : 'Test step'}</Button> : type && <span className="cut right">{visible(type.title)}</span>}</div>
       </header>
       <div className="tabs" role="tablist" aria-label="Step" style={{ padding: '0 12px 6px', borderBottom: '1px solid var(--line)' }}>{TABS.map(([id, label]) => <button key={id} type="button" role="tab" className="tab" aria-selected={p.tab === id} onClick={() => p.setTab(id)}>{label}</button>)}</div>
       <div className="step-body pad col" style={{ gap: 12 }} tabIndex={-1}>
@@ -103,7 +103,8 @@ export function Inspector(p: Props) {
             onDraft={(v) => show(() => envelope(text, step, value, v))} onChange={(v) => edit(() => envelope(text, step, value, v))} />
         ) : ran ? (
           <>
-            <div className="row"><StateChip status={ran.status} /><span className="small ink2"><Moment at={ran.startedAt} /></span></div>
+            <div className="row"><StateChip status={ran.status} />{ran === p.trial && <span className="chip outline">tested just now</span>}<span className="small ink2"><Moment at={ran.startedAt} /></span></div>
+            {ran === p.trial && ran.watchfire?.request && <div><div className="strong">{ran.watchfire.delivery === 'not sent' ? 'What would be sent' : 'What was sent'}</div><pre className="code" tabIndex={0}><Outside text={ran.watchfire.request} className="" /></pre></div>}
             {ran.error && <div className="small t-crit"><Outside text={`${ran.error.type}: ${ran.error.message}`} /></div>}
             <div><div className="strong">Output</div><div className="code"><Json value={ran.output ?? null} root={`steps.${step.name}.output`} /></div></div>
             <div><div className="strong">Input</div><div className="code"><Json value={ran.input ?? null} /></div></div>
