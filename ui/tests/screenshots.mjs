@@ -29,6 +29,8 @@ async function shot(name, path, { theme = 'light', w = 1440, h = 900, then, wait
   await page.screenshot({ path: join(out, file) });
   n++;
 }
+/** The graph is drawn. */
+const graph = () => page.locator('.react-flow__node').first().waitFor();
 async function ids() {
   const one = async (path, f) => { const r = await call(page, path); return r.status === 200 ? f(r.body) : null; };
   const approvals = (await one('/api/watchfire/approvals?state=all', (b) => b.approvals)) ?? [];
@@ -59,7 +61,7 @@ if (readme) {
       else console.error(`no picture ${as}: the server has nothing to show there`);
     }
   };
-  await take([['queue.png', '/alerts'], ['queue-dark.png', '/alerts', dark], ['alert.png', i.alert && `/alerts/${i.alert}`], ['approval.png', i.question && `/approvals/${i.question}`], ['approval-phone.png', i.question && `/approvals/${i.question}`, { w: 390, h: 844 }], ['execution.png', i.execution && `/executions/${i.execution}`], ['execution-dark.png', i.execution && `/executions/${i.execution}`, dark], ['editor.png', i.workflow && `/workflows/${i.workflow}`], ['rule.png', i.rule && `/rules/${i.rule}`, { then: async () => { await page.getByRole('textbox', { name: 'Add workflows' }).scrollIntoViewIfNeeded(); await page.getByRole('textbox', { name: 'Add workflows' }).click(); } }]]);
+  await take([['queue.png', '/alerts'], ['queue-dark.png', '/alerts', dark], ['alert.png', i.alert && `/alerts/${i.alert}`], ['approval.png', i.question && `/approvals/${i.question}`], ['approval-phone.png', i.question && `/approvals/${i.question}`, { w: 390, h: 844 }], ['execution.png', i.execution && `/executions/${i.execution}`], ['execution-dark.png', i.execution && `/executions/${i.execution}`, dark], ['editor.png', i.workflow && `/workflows/${i.workflow}`, { then: () => graph() }], ['builder.png', i.workflow && `/workflows/${i.workflow}?view=builder&step=open_case`, { then: () => graph() }], ['gallery.png', '/workflows/gallery?sel=alert-response'], ['rule.png', i.rule && `/rules/${i.rule}`, { then: async () => { await page.getByRole('textbox', { name: 'Add workflows' }).scrollIntoViewIfNeeded(); await page.getByRole('textbox', { name: 'Add workflows' }).click(); } }]]);
   // The case is the better picture when the approved command has run.
   if (REAL && i.question) {
     const r = await call(page, `/api/watchfire/approvals/${i.question}/decide`, { verdict: 'approve', hash: i.hash, comment: 'Go ahead.' });
@@ -73,7 +75,7 @@ if (readme) {
   console.log(`${n} pictures in ${out}`);
   await ctx.close();
   await s.close();
-  process.exit(n === 10 ? 0 : 1);
+  process.exit(n === 12 ? 0 : 1);
 }
 
 for (const [theme, w, h] of BOTH) await shot('sign-in', '/sign-in?to=%2Fapprovals%2F5513', { theme, w, h });
@@ -88,7 +90,7 @@ for (const theme of ['light', 'dark']) {
 const i0 = await ids();
 const wf = encodeURIComponent(i0.workflow ?? 'new');
 for (const [theme, w, h] of BOTH) {
-  await shot('builder', `/workflows/${wf}?view=builder${REAL ? '' : '&step=open_case'}`, { theme, w, h });
+  await shot('builder', `/workflows/${wf}?view=builder${REAL ? '' : '&step=open_case'}`, { theme, w, h, then: graph });
   await shot('gallery', '/workflows/gallery?sel=alert-response', { theme, w, h });
   await shot('template', '/workflows/gallery?sel=alert-response&use=true', { theme, w, h });
 }

@@ -127,7 +127,7 @@ function Run({ e }: { e: Execution }) {
           </section>
           <Next e={e} all={all} />
         </div>
-        <aside className="inspector" aria-label="Step" tabIndex={0}>{row ? (row.step ? <Inspector key={row.key} e={e} s={row.step} /> : <div className="pad"><div className="row"><IconCircleDashed size={15} stroke={1.7} className="ink3" /><b>{visible(row.name)}</b><span className="right"><Effect effect={row.effect as EffectClass} /></span></div><p className="mono ink2">{row.type}</p><p className="small ink2" style={{ marginTop: 8 }}>Has not run.</p></div>) : <div className="pad small ink3">Pick a step.</div>}</aside>
+        <aside className="inspector" aria-label="Step" tabIndex={0}>{row ? (row.step ? <Inspector key={row.key} e={e} s={row.step} onRerun={mayRerun && done ? () => setAgain({ from: row.step }) : null} /> : <div className="pad"><div className="row"><IconCircleDashed size={15} stroke={1.7} className="ink3" /><b>{visible(row.name)}</b><span className="right"><Effect effect={row.effect as EffectClass} /></span></div><p className="mono ink2">{row.type}</p><p className="small ink2" style={{ marginTop: 8 }}>Has not run.</p></div>) : <div className="pad small ink3">Pick a step.</div>}</aside>
       </div>
     </>
   );
@@ -221,7 +221,7 @@ function Next({ e, all }: { e: Execution; all: Row[] }) {
   return <div className="row top" style={{ padding: '12px 16px', borderTop: '1px solid var(--line)' }}><b>Next</b><span className="grow" style={{ overflowWrap: 'anywhere' }}>{text}</span></div>;
 }
 
-function Inspector({ e, s }: { e: Execution; s: StepExecution }) {
+function Inspector({ e, s, onRerun }: { e: Execution; s: StepExecution; onRerun: (() => void) | null }) {
   const [url, setUrl] = useUrl();
   const go = useGo();
   const full = useQuery({ ...q.step(e.id, s.id), staleTime: isTerminal(s.status) ? 60_000 : 1000 });
@@ -238,6 +238,7 @@ function Inspector({ e, s }: { e: Execution; s: StepExecution }) {
         <div className="row"><StateIcon status={s.status} /><b style={{ fontSize: 15, overflowWrap: 'anywhere' }}>{visible(s.stepId)}</b>{scopesOf(s).length > 0 && <span className="small ink2 cut">in {scopesOf(s).map((x) => (x.index !== null ? `${x.name} [${x.index}]` : x.name)).join(' › ')}</span>}<span className="right">{w && <Effect effect={w.effect} />}</span></div>
         <div className="small ink2" style={{ marginTop: 2 }}><span className="mono">{s.stepType}</span>{w?.connector && <> · connector <Go to="/connectors" search={{ sel: w.connector.id }}>{visible(w.connector.name)}</Go></>}</div>
         <div className="row wrap" style={{ marginTop: 8 }}>
+          {onRerun && <Button size="xs" leftSection={<IconRotateClockwise size={13} stroke={1.7} />} onClick={onRerun}>Rerun from here…</Button>}
           {line && <Button size="xs" onClick={() => go(`/workflows/${e.workflowId}`, { step: s.stepId })}>YAML, line {line}</Button>}
           {w?.approval && <Go to={`/approvals/${w.approval}`} className="small">{s.stepType === 'waitForApproval' ? 'the approval' : 'the settlement'}</Go>}
           <Menu><Menu.Target><Button size="xs" aria-label="More">…</Button></Menu.Target><Menu.Dropdown><Menu.Item onClick={() => void copy(s.id)}>Copy the id of this step execution</Menu.Item><Menu.Item onClick={() => void copy(`steps.${s.stepId}.output`)}>Copy the path steps.{s.stepId}.output</Menu.Item><Menu.Item onClick={() => void copy(JSON.stringify(data?.output ?? null, null, 2))}>Copy the output</Menu.Item></Menu.Dropdown></Menu>

@@ -74,6 +74,7 @@ function Between({ id, sourceX, sourceY, targetX, targetY, sourcePosition, targe
 }
 const EDGES = { between: Between };
 
+const READABLE = 0.72;
 type Props = { graph: Graph; selected: string | null; errors: Map<string, number>; onPick: (id: string, line: number) => void; stale: boolean; refs?: StepRef[]; edits?: Edits | null; onClear?: () => void };
 export default memo(function GraphView(p: Props) {
   return <ReactFlowProvider><Inner {...p} /></ReactFlowProvider>;
@@ -128,13 +129,28 @@ function Inner({ graph, selected, errors, onPick, stale, refs, edits = null, onC
     }
     if (best) edits.onMove(own.name, best);
   };
+  const pane = useRef<HTMLDivElement>(null);
+  const at = useRef(selected);
+  at.current = selected;
   const shape = laid.placed.map((x) => x.id).join();
   useEffect(() => {
-    const t = setTimeout(() => void flow.fitView({ padding: { top: '16px', left: '16px', right: '16px', bottom: '64px' }, maxZoom: 1, minZoom: 0.35 }), 30);
+    const t = setTimeout(() => {
+      // Whole where it can be read so, else from its top, or round the chosen step.
+      const box = pane.current?.getBoundingClientRect();
+      const top = laid.placed.filter((x) => x.parent === null);
+      const w = Math.max(1, ...top.map((x) => x.x + x.w)), h = Math.max(1, ...top.map((x) => x.y + x.h));
+      const whole = box ? Math.min((box.width - 32) / w, (box.height - 80) / h) : 1;
+      if (!box || whole >= READABLE) return void flow.fitView({ padding: { top: '16px', left: '16px', right: '16px', bottom: '64px' }, maxZoom: 1, minZoom: READABLE });
+      const zoom = Math.max(READABLE, Math.min(1, (box.width - 32) / w));
+      const chosen = at.current === null ? null : flow.getInternalNode(at.current);
+      const y = chosen ? Math.min(24, Math.max(box.height - 80 - h * zoom, box.height / 2 - chosen.internals.positionAbsolute.y * zoom)) : 16;
+      void flow.setViewport({ x: box.width / 2 - (w / 2) * zoom, y, zoom });
+    }, 30);
     return () => clearTimeout(t);
+    // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [flow, shape]);
   return (
-    <Editing.Provider value={{ edits, points: points.current }}><div style={{ position: 'absolute', inset: 0, filter: stale ? 'grayscale(1)' : undefined }}>
+    <Editing.Provider value={{ edits, points: points.current }}><div ref={pane} style={{ position: 'absolute', inset: 0, filter: stale ? 'grayscale(1)' : undefined }}>
       <ReactFlow nodes={nodes} edges={edges} nodeTypes={TYPES} edgeTypes={EDGES} colorMode={colorScheme === 'auto' ? 'system' : colorScheme} onNodeClick={(_, n) => { const g = graph.nodes.find((x) => x.id === n.id); if (g) onPick(g.id, g.range.startLine); }} nodesConnectable={false} nodesDraggable={edits !== null} onPaneClick={onClear} onNodesChange={(cs) => { for (const c of cs) if (c.type === 'position' && c.dragging && c.position) setDrag({ id: c.id, x: c.position.x, y: c.position.y }); }} onNodeDragStop={(_, n) => drop(n.id)} nodeDragThreshold={6} elementsSelectable minZoom={0.2} maxZoom={1.5} proOptions={{ hideAttribution: true }} aria-label="Graph of the workflow"
         onKeyDown={(e) => { if (e.key === 'Enter') { const id = (e.target as HTMLElement).dataset.id; const g = graph.nodes.find((x) => x.id === id); if (g) onPick(g.id, g.range.startLine); } }}>
         <Background gap={20} size={1} color="var(--line)" />
