@@ -167,7 +167,8 @@ fn next_group(shared: &Shared) -> Option<Vec<Task>> {
         }
         let room = shared.tail_bytes.load(std::sync::atomic::Ordering::Acquire) < shared.options.tail_bytes_max;
         if !q.exempt.is_empty() || (room && !q.ops.is_empty()) {
-            let mut tasks: Vec<Task> = q.exempt.drain(..).take(GROUP_BATCHES_MAX).collect();
+            let now = q.exempt.len().min(GROUP_BATCHES_MAX);
+            let mut tasks: Vec<Task> = q.exempt.drain(..now).collect();
             let mut sum = 0;
             while room && tasks.len() < GROUP_BATCHES_MAX && sum < GROUP_BYTES_MAX {
                 let Some(t) = q.ops.pop_front() else { break };
