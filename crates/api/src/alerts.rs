@@ -9,7 +9,7 @@ use crate::http::{Ctx, Reply};
 use serde_json::{Value as Json, json};
 use std::cmp::Ordering;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use stdx::{Id, Time, Value};
 use store::{AlertEntity, AlertFilter, AlertSort};
 use tower::ServiceExt;
@@ -59,16 +59,8 @@ pub async fn matching(cx: &Ctx, query: &Json, max: usize) -> Result<Vec<Id>> {
     Ok(ids)
 }
 
-/// How long a search waits for the newest versions of alerts to reach the index; after it, it answers with what there is.
-const INDEXED_WITHIN: Duration = Duration::from_secs(1);
-
-/// The same search over the event index, through the Elasticsearch-compatible route.
+/// The same search over the event index, through the Elasticsearch-compatible route, which waits for the newest versions of alerts.
 async fn through_index(cx: &Ctx, body: &Json) -> Result<Json> {
-    let head = cx.state.engine.alerts_head();
-    let began = Instant::now();
-    while cx.state.index().feed_position() < head && began.elapsed() < INDEXED_WITHIN {
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
     let request = axum::extract::Request::post(format!("/{}/_search?ignore_unavailable=true", crate::ALERTS_ALIAS))
         .header("content-type", "application/json")
         .extension(cx.principal.reading_events())

@@ -55,7 +55,7 @@ fn pass(shared: &Arc<Shared>, at: u64) -> Result<(u64, bool), String> {
             continue;
         };
         versions.push(index::AlertVersion {
-            index: alert.index.clone(),
+            index: rule::alert::alias_of(&alert.index).into(),
             id: alert.id.clone(),
             version: alert.version,
             created: record.kind == store::FeedKind::Created,

@@ -24,7 +24,23 @@ pub fn alias(space: &str) -> String {
 
 /// The index that alerts of a space stand in.
 pub fn index(space: &str) -> String {
-    format!(".internal.alerts-security.alerts-{space}-000001")
+    index_of(&alias(space))
+}
+
+/// The alias of an alert index, under which the event log files alerts, searches look and rules over alerts read; other names stay.
+pub fn alias_of(name: &str) -> String {
+    match name.strip_prefix(".internal.alerts-") {
+        Some(rest) => format!(".alerts-{}", rest.strip_suffix("-000001").unwrap_or(rest)),
+        None => name.to_owned(),
+    }
+}
+
+/// The index behind an alias of alerts, as documents name it; other names stay.
+pub fn index_of(name: &str) -> String {
+    match name.strip_prefix(".alerts-") {
+        Some(rest) => format!(".internal.alerts-{rest}-000001"),
+        None => name.to_owned(),
+    }
 }
 
 /// The producer and the consumer of every alert.

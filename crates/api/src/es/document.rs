@@ -117,7 +117,7 @@ async fn read(cx: &Ctx, name: String, id: String) -> Result<Option<index::GotDoc
 }
 
 fn shown(got: &index::GotDoc, select: &Select) -> Result<Value> {
-    let mut body = json!({"_index": &*got.index, "_id": &*got.id, "_version": got.version, "_seq_no": got.seq_no, "_primary_term": 1, "found": true});
+    let mut body = json!({"_index": rule::alert::index_of(&got.index), "_id": &*got.id, "_version": got.version, "_seq_no": got.seq_no, "_primary_term": 1, "found": true});
     if let Some(source) = source(&got.source, select)? {
         body["_source"] = source;
     }

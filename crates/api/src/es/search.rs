@@ -246,7 +246,7 @@ fn render(out: SearchResponse, r: &SearchRequest, shown: &Shown, took: u128) -> 
     let score = if sorted { Value::Null } else { json!(1.0) };
     let mut hits = Vec::with_capacity(out.hits.len());
     for h in out.hits {
-        let mut hit = json!({"_index": &*h.index, "_id": &*h.id});
+        let mut hit = json!({"_index": rule::alert::index_of(&h.index), "_id": &*h.id});
         if shown.version {
             hit["_version"] = json!(h.version);
         }

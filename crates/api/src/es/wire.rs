@@ -118,15 +118,7 @@ fn excluded(value: &mut Value, patterns: &[&[String]]) {
 }
 
 /// One name for an alert index, however it is spelled.
-pub(super) fn canonical(name: &str) -> String {
-    match name.strip_prefix(".internal.alerts-") {
-        Some(rest) => {
-            let rest = rest.strip_suffix("-000001").unwrap_or(rest);
-            format!(".alerts-{rest}")
-        }
-        None => name.to_owned(),
-    }
-}
+pub(super) use rule::alert::alias_of as canonical;
 
 /// True for indices that only the server itself writes.
 pub(super) fn is_alerts(name: &str) -> bool {

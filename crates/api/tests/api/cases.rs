@@ -265,3 +265,26 @@ async fn an_idempotency_key_gives_the_first_answer_back() {
     assert_eq!(first["id"], second["id"]);
     assert_eq!(s.get("/api/cases/_find").await.expect(200)["total"], 1);
 }
+
+#[tokio::test]
+async fn an_alert_is_found_through_the_event_index_too() {
+    let s = server().await;
+    s.alert("a1", "h1", "high").await;
+    for name in [
+        ".alerts-security.alerts-default",
+        ".internal.alerts-security.alerts-default-000001",
+        ".alerts-security.alerts-*",
+    ] {
+        let found = s
+            .es("POST", &format!("/{name}/_search"), json!({"query": {"term": {"host.name": "h1"}}}))
+            .await
+            .expect(200);
+        assert_eq!(found["hits"]["total"]["value"], 1, "{name}: {found}");
+        assert_eq!(found["hits"]["hits"][0]["_index"], ".internal.alerts-security.alerts-default-000001");
+    }
+    // What aggregates is answered by the index, whatever their number.
+    let body = json!({"aggs": {"hosts": {"terms": {"field": "host.name"}}}});
+    let found = s.post("/api/detection_engine/signals/search", body).await.expect(200);
+    assert_eq!(found["hits"]["total"]["value"], 1, "{found}");
+    assert_eq!(found["aggregations"]["hosts"]["buckets"][0]["key"], "h1", "{found}");
+}
