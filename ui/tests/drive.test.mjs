@@ -1,17 +1,11 @@
 // The main paths through the page, in Chromium. They run against the mock, and against a real server with WATCHFIRE_URL.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { call, launch, PASSWORD, patience, REAL, server, settle, signIn, USER } from './lib.mjs';
+import { call, open, PASSWORD, patience, REAL, settle, signIn, USER } from './lib.mjs';
 
 let s, ctx, page;
 const problems = [];
-before(async () => {
-  s = await server();
-  ctx = await launch();
-  page = ctx.pages()[0];
-  page.on('pageerror', (e) => problems.push(`page error: ${e.message}`));
-  page.on('console', (m) => { if (m.type() === 'error' && !/the server responded with a status of|ERR_/.test(m.text())) problems.push(`console: ${m.text()}`); });
-});
+before(async () => { ({ s, ctx, page } = await open(problems)); });
 after(async () => {
   await ctx?.close();
   await s?.close();

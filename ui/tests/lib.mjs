@@ -49,6 +49,16 @@ export async function server(opts = {}) {
   };
 }
 
+/** A server, a browser with one page, and in `problems` what the page complains of. */
+export async function open(problems) {
+  const s = await server();
+  const ctx = await launch();
+  const page = ctx.pages()[0];
+  page.on('pageerror', (e) => problems.push(`page error: ${e.message}`));
+  page.on('console', (m) => { if (m.type() === 'error' && !/the server responded with a status of|ERR_/.test(m.text())) problems.push(`console: ${m.text()}`); });
+  return { s, ctx, page };
+}
+
 export async function signIn(page, url, to = '/alerts') {
   await page.goto(`${url}/sign-in?to=${encodeURIComponent(to)}`);
   await page.getByLabel('User name').fill(USER);
