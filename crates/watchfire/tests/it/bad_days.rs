@@ -26,7 +26,9 @@ steps:
     let done = stage.until(&run, &["completed", "failed"]).await;
     assert_eq!(done["status"], json!("completed"), "{done}");
     assert_eq!(output(&done, "open_case")["case"]["description"], json!("No summary: the model did not answer."));
-    println!("a model that answers nonsense: lost 0 of 1 case");
+    let cases = stage.good("GET", "/api/cases/_find", None).await["total"].as_u64().unwrap_or(0);
+    println!("a model that answers nonsense: lost {} of 1 case", 1 - cases.min(1));
+    assert_eq!(cases, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
