@@ -34,7 +34,7 @@ pub(crate) fn plan(
     raised: usize,
     commit: &mut Commit,
 ) {
-    for action in &loaded.rule.actions {
+    for action in &loaded.rule().actions {
         let workflow = Id::from(&*action.workflow_id);
         if cause.depth >= CHAIN_DEPTH_MAX || cause.visited.contains(&workflow) {
             tracing::warn!(rule = %loaded.id, %workflow, alert = %alert.id, "the alert starts nothing: its chain is too long or has been here");
@@ -86,8 +86,12 @@ pub(crate) fn plan(
         } else {
             let execution = stdx::id::uuid_v8(cause.arrival, &["alert", &loaded.id, &action.uuid, &alert.id]);
             let stored = rule::alert::Stored { id: &alert.id, index: cause.index, document: &alert.document };
-            let event =
-                rule::alert::trigger_event(&[stored], &loaded.rule, cause.space, Some(&shared.programs.env.kibana_url));
+            let event = rule::alert::trigger_event(
+                &[stored],
+                loaded.rule(),
+                cause.space,
+                Some(&shared.programs.env.kibana_url),
+            );
             commit.starts.push(NewStart {
                 start: Box::new(template(execution, vec![alert.id.clone()], Body::from(event))),
                 if_inserted: Some(raised),

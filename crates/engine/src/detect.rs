@@ -48,9 +48,14 @@ pub(crate) struct LoadedRule {
     pub id: Id,
     /// Version of its record, by which a reload knows what it has compiled already.
     version: u64,
-    pub rule: Arc<rule::Rule>,
     compiled: Arc<rule::compile::Compiled>,
     pub updated_by: Arc<str>,
+}
+
+impl LoadedRule {
+    pub(crate) fn rule(&self) -> &Arc<rule::Rule> {
+        &self.compiled.rule
+    }
 }
 
 /// The detector of one space.
@@ -173,7 +178,7 @@ impl Detector {
             version: PRODUCT_VERSION,
             base_url: Some(&self.shared.programs.env.kibana_url),
         };
-        let build = || rule::alert::build(&loaded.rule, event, &cx);
+        let build = || rule::alert::build(loaded.rule(), event, &cx);
         let Ok(Some(alert)) = catch_unwind(AssertUnwindSafe(build)) else { return };
         batch.bytes += event.raw.len() + 2048;
         batch.arrival = Some(event.meta.arrival);
@@ -201,10 +206,10 @@ impl Detector {
 
     /// Takes one from the rule's budget of `max_signals` per interval, by arrival time.
     fn budget(&mut self, loaded: &LoadedRule, arrival: Time) -> bool {
-        let interval = loaded.rule.interval.0.max(1_000_000);
+        let interval = loaded.rule().interval.0.max(1_000_000);
         let budget = self.budgets.entry(loaded.id.clone()).or_insert(Budget { window: Time(i64::MIN), left: 0 });
         if budget.window == Time(i64::MIN) || arrival.0 - budget.window.0 >= interval {
-            *budget = Budget { window: arrival, left: u64::from(loaded.rule.max_signals) };
+            *budget = Budget { window: arrival, left: u64::from(loaded.rule().max_signals) };
         }
         if budget.left == 0 {
             return false;
@@ -255,9 +260,9 @@ impl Detector {
     /// Runs new rules once, together, over stored events of their `[from, now]` below frame `number`.
     fn backfill(&mut self, fresh: &[Arc<LoadedRule>], number: u64) -> Result<(), String> {
         let now = clock::now();
-        let Some(longest) = fresh.iter().map(|r| r.rule.lookback).max() else { return Ok(()) };
+        let Some(longest) = fresh.iter().map(|r| r.rule().lookback).max() else { return Ok(()) };
         let below = index::seq_of(number, 0);
-        let mut patterns: Vec<&str> = fresh.iter().flat_map(|r| &r.rule.index).map(|p| &**p).collect();
+        let mut patterns: Vec<&str> = fresh.iter().flat_map(|r| &r.rule().index).map(|p| &**p).collect();
         patterns.sort_unstable();
         patterns.dedup();
         let patterns = patterns.join(",");
@@ -297,7 +302,7 @@ impl Detector {
                 let at = event::timestamp::of(&event).0;
                 for n in &hits {
                     let loaded = &fresh[*n as usize];
-                    if at >= now - loaded.rule.lookback {
+                    if at >= now - loaded.rule().lookback {
                         self.raise(loaded, &event, &index::Provenance::default(), &mut batch);
                     }
                 }
@@ -355,14 +360,14 @@ fn load(shared: &Arc<Shared>, space: &Arc<str>, known: &[Arc<LoadedRule>]) -> Re
             diagnostics.extend(more);
             compiled
         });
-        let (Some(rule), Some(compiled)) = (loaded, compiled) else {
+        let Some(compiled) = compiled else {
             let why = diagnostics.iter().find(|d| d.is_error()).map(|d| d.message.clone()).unwrap_or_default();
             tracing::warn!(rule = %id, why, "an enabled rule does not run");
             continue;
         };
         let updated_by = record.body.get("updated_by").and_then(Value::as_str).unwrap_or("elastic").into();
         let (version, compiled) = (record.version, Arc::new(compiled));
-        rules.push(Arc::new(LoadedRule { id, version, rule, compiled, updated_by }));
+        rules.push(Arc::new(LoadedRule { id, version, compiled, updated_by }));
     }
     shared.figures.rules_enabled.store(rules.len() as u64, Ordering::Relaxed);
     Ok(Rules { dispatcher: rule::Dispatcher::new(rules.iter().map(|r| r.compiled.clone()).collect()), rules })
