@@ -469,6 +469,12 @@ impl Loader<'_> {
             }
             return (None, None);
         }
+        // `decide` does not carry them out: who writes them must learn that here.
+        for e in ["iteration-timeout", "iteration-on-failure"].iter().filter_map(|k| node.entry(k)) {
+            let message = format!("`{}` is read but not enforced yet", e.key);
+            let hint = "use `timeout` and `on-failure` of the steps inside";
+            self.warn("notThereYet", e.key_span, &inner.path, message, hint);
+        }
         let path = format!("{}.iteration-timeout", inner.path);
         let timeout = node.get("iteration-timeout").and_then(|n| self.timeout(n, &path));
         let place = Place { in_loop: true, ..inner.clone() };
