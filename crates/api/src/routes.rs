@@ -12,7 +12,9 @@ pub mod comment;
 pub mod configure;
 pub mod connector;
 pub mod execution;
+pub mod execution_start;
 pub mod find;
+pub mod metrics;
 pub mod profile;
 pub mod queue;
 pub mod rule;
@@ -23,6 +25,8 @@ pub mod stream;
 pub mod timeline;
 pub mod user;
 pub mod workflow;
+pub mod workflow_archive;
+pub mod workflow_versions;
 
 use crate::table::Route;
 
@@ -36,7 +40,9 @@ const KIBANA: &[&[Route]] = &[
     configure::ROUTES,
     connector::ROUTES,
     execution::ROUTES,
+    execution_start::ROUTES,
     find::ROUTES,
+    metrics::ROUTES,
     profile::ROUTES,
     queue::ROUTES,
     rule::ROUTES,
@@ -47,6 +53,8 @@ const KIBANA: &[&[Route]] = &[
     timeline::ROUTES,
     user::ROUTES,
     workflow::ROUTES,
+    workflow_archive::ROUTES,
+    workflow_versions::ROUTES,
 ];
 const ELASTICSEARCH: &[&[Route]] = &[apikey::ELASTICSEARCH, profile::ELASTICSEARCH, user::ELASTICSEARCH];
 

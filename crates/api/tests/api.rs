@@ -7,4 +7,5 @@ mod api {
     pub mod nouns;
     pub mod support;
     pub mod table;
+    pub mod workflows;
 }

@@ -378,21 +378,22 @@ impl Writer {
         };
         let note = matches!(request.command, triage::Command::Note { .. });
         if note || b.rows.mark().tables != mark.tables {
-            let (action, (noun, id), body) = triage::audit(request);
-            let (action, noun): (Arc<str>, Arc<str>) = match &request.command {
-                triage::Command::Note { action, of, .. } => (action.clone(), of.0.clone()),
-                _ => (action.into(), noun.into()),
-            };
-            b.audit.push(Entry {
-                space: request.space.clone(),
-                at: now,
-                by: request.by.clone(),
-                action,
-                noun,
-                id,
-                body,
-                run,
-            });
+            for (action, (noun, id), body) in triage::audits(request, &b.rows) {
+                let (action, noun): (Arc<str>, Arc<str>) = match &request.command {
+                    triage::Command::Note { action, of, .. } => (action.clone(), of.0.clone()),
+                    _ => (action.into(), noun.into()),
+                };
+                b.audit.push(Entry {
+                    space: request.space.clone(),
+                    at: now,
+                    by: request.by.clone(),
+                    action,
+                    noun,
+                    id,
+                    body,
+                    run: run.clone(),
+                });
+            }
         }
         if let Err(refusal) = self.decided(b, now, request, woken)? {
             b.rows.rollback(mark);

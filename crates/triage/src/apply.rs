@@ -26,6 +26,7 @@ pub fn reads(request: &Request, loaded: &Rows, round: usize) -> Vec<Key> {
     if round == 0 {
         return match &request.command {
             Command::AlertRaise { id, .. } => vec![Key::AlertExists(key(id))],
+            Command::AlertDecide { id, .. } => vec![Key::Alert(key(id))],
             Command::AlertStatus { ids, .. } | Command::AlertTags { ids, .. } | Command::AlertAssignees { ids, .. } => {
                 ids.iter().map(|id| Key::Alert(key(id))).collect()
             }
@@ -80,6 +81,9 @@ pub fn apply(rows: &mut Rows, now: Time, request: &Request) -> Result<Value, Ref
     let key = |id: &Id| -> SpaceId { (space.clone(), id.clone()) };
     match &request.command {
         Command::AlertRaise { id, index, document } => alert::raise(rows, now, key(id), index, document),
+        Command::AlertDecide { id, version, commands } => {
+            alert::decide(rows, now, space, &by.user, id, *version, commands)
+        }
         c @ (Command::AlertStatus { .. } | Command::AlertTags { .. } | Command::AlertAssignees { .. }) => {
             alert::apply(rows, now, space, &by.user, c)
         }
@@ -106,6 +110,39 @@ pub fn apply(rows: &mut Rows, now: Time, request: &Request) -> Result<Value, Ref
     }
 }
 
+/// What the audit trail says of a command that was worked off: one entry, but for changes of alerts one under each alert that is there.
+pub fn audits(request: &Request, rows: &Rows) -> Vec<(&'static str, (&'static str, Id), Value)> {
+    let single = |id: &Id, command: &Command| {
+        let list = || vec![id.clone()];
+        match command {
+            Command::AlertStatus { status, reason, .. } => {
+                Command::AlertStatus { ids: list(), status: status.clone(), reason: reason.clone() }
+            }
+            Command::AlertTags { add, remove, .. } => {
+                Command::AlertTags { ids: list(), add: add.clone(), remove: remove.clone() }
+            }
+            Command::AlertAssignees { add, remove, .. } => {
+                Command::AlertAssignees { ids: list(), add: add.clone(), remove: remove.clone() }
+            }
+            other => other.clone(),
+        }
+    };
+    let of = |command: Command| audit(&Request { command, ..request.clone() });
+    match &request.command {
+        c @ (Command::AlertStatus { ids, .. }
+        | Command::AlertTags { ids, .. }
+        | Command::AlertAssignees { ids, .. })
+            if ids.len() > 1 =>
+        {
+            let mut seen = std::collections::BTreeSet::new();
+            let there = |id: &&Id| rows.alerts.get(&(request.space.clone(), (*id).clone())).is_some();
+            ids.iter().filter(there).filter(|id| seen.insert((*id).clone())).map(|id| of(single(id, c))).collect()
+        }
+        Command::AlertDecide { commands, .. } => commands.iter().map(|c| of(c.clone())).collect(),
+        _ => vec![audit(request)],
+    }
+}
+
 /// What the audit trail says of a command: the action, what it is about, and the body that may be erased.
 pub fn audit(request: &Request) -> (&'static str, (&'static str, Id), Value) {
     let ids = |ids: &[Id]| ids.first().cloned().unwrap_or_else(|| Id::from(""));
@@ -119,6 +156,9 @@ pub fn audit(request: &Request) -> (&'static str, (&'static str, Id), Value) {
                 ("alert", id.clone()),
                 Value::object([("index", Value::from(index.clone())), ("rule", rule)]),
             )
+        }
+        Command::AlertDecide { id, version, .. } => {
+            ("alert.decide", ("alert", id.clone()), Value::object([("version", Value::from(*version))]))
         }
         Command::AlertStatus { ids: list, status, reason } => (
             "alert.status",

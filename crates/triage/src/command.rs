@@ -28,6 +28,15 @@ pub struct Request {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "camelCase")]
 pub enum Command {
+    /// Changes of one alert that hold only while it has this version: all of them or none.
+    AlertDecide {
+        /// The alert.
+        id: Id,
+        /// Its version when the person looked.
+        version: u64,
+        /// What is asked: `AlertStatus`, `AlertTags`, `AlertAssignees` of this alert alone.
+        commands: Vec<Command>,
+    },
     /// Inserts an alert unless its id exists. Result `{inserted: bool}`.
     AlertRaise {
         /// `kibana.alert.uuid`.

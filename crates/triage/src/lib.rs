@@ -19,7 +19,7 @@ pub mod user_action;
 
 pub use actor::Actor;
 pub use alert::Alert;
-pub use apply::{ROUNDS, apply, audit, reads};
+pub use apply::{ROUNDS, apply, audit, audits, reads};
 pub use case::Case;
 pub use command::{Command, Refusal, RefusalKind};
 pub use comment::Attachment;

@@ -253,6 +253,23 @@ async fn samples(s: &Server) -> BTreeMap<(&'static str, &'static str), Sample> {
         json!({"workflowYaml": yaml("tt"), "inputs": {}}),
         "workflow.test",
     );
+    add(
+        Method::Post,
+        "/api/workflows/import",
+        "/api/workflows/import",
+        json!({"id": "imported", "yaml": yaml("imported")}),
+        "workflow.create",
+    );
+    add(
+        Method::Post,
+        "/api/workflows/workflow/{id}/versions/{n}/restore",
+        "/api/workflows/workflow/w1/versions/1/restore",
+        Value::Null,
+        "workflow.restore",
+    );
+    let step = json!({"workflowYaml": yaml("st"), "stepId": "hello", "contextOverride": {}});
+    add(Method::Post, "/api/workflows/step/test", "/api/workflows/step/test", step.clone(), "workflow.test");
+    add(Method::Post, "/api/workflows/testStep", "/api/workflows/testStep", step, "workflow.test");
     // Connectors.
     let connector = |name: &str| json!({"name": name, "connector_type_id": ".webhook", "config": {"url": "http://127.0.0.1:1/x"}, "secrets": {}});
     for id in ["c1", "c2"] {
@@ -324,7 +341,8 @@ async fn samples(s: &Server) -> BTreeMap<(&'static str, &'static str), Sample> {
 }
 
 /// Rows whose change needs a run in a certain state; their audit entries have tests of their own beside the engine.
-const NEED_A_RUN: [&str; 8] = [
+const NEED_A_RUN: [&str; 9] = [
+    "/api/workflows/executions/{id}/rerun",
     "/api/watchfire/approvals/{id}/decide",
     "/api/watchfire/approvals/{id}/settle",
     "/api/workflows/executions/{id}/cancel",
