@@ -391,7 +391,7 @@ impl Writer {
                     noun,
                     id,
                     body,
-                    run: run.clone(),
+                    run,
                 });
             }
         }
