@@ -1,7 +1,7 @@
 // Keys of the current screen: single letters act only when no text field has the focus; the sheet lists what is registered.
 import { useEffect, useRef } from 'react';
 
-export type KeyDef = { key: string; label: string; run: (e: KeyboardEvent) => void; hidden?: boolean; group?: string };
+export type KeyDef = { key: string; label: string; run: (e: KeyboardEvent) => void; hidden?: boolean; group?: string; /** A text field keeps it for itself, also with a modifier. */ notInText?: boolean };
 type Layer = { group: string; defs: KeyDef[] };
 const layers: { current: Layer }[] = [];
 
@@ -44,6 +44,7 @@ window.addEventListener('keydown', (e) => {
   for (const l of inOrder()) {
     for (const d of l.defs) {
       if (d.key === k) {
+        if (d.notInText && inTextField(e.target)) return;
         e.preventDefault();
         d.run(e);
         return;

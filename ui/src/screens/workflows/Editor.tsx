@@ -249,11 +249,11 @@ function Body({ w }: { w: Workflow | null }) {
     { key: 'Ctrl+s', label: 'Save', run: () => void save() }, { key: 'F8', label: 'Next problem', run: nextProblem }, ...(write ? [{ key: 'Alt+Enter', label: 'Fix the problem of this line', run: () => { const d = problems.find((x) => x.fix && x.line <= line && line <= x.endLine) ?? problems.find((x) => x.fix); if (d) fix(d); } }] : []), ...(w ? [{ key: 'Ctrl+Enter', label: 'Run…', run }] : []),
     { key: 'e', label: 'Into the text', run: () => handle.current?.focus() },
     ...(write && view !== 'versions' ? [
-      { key: 'Ctrl+z', label: 'Undo', run: () => handle.current?.undo() }, { key: 'Ctrl+y', label: 'Redo', run: () => handle.current?.redo(), hidden: true },
+      { key: 'Ctrl+z', label: 'Undo', notInText: true, run: () => handle.current?.undo() }, { key: 'Ctrl+y', label: 'Redo', notInText: true, run: () => handle.current?.redo(), hidden: true },
       { key: 'n', label: 'Add a step after', run: () => { const s = here ?? steps[steps.length - 1]; if (s) act(s, 'after'); else setAdding({ list: ['steps'], index: 0, after: '' }); } },
       { key: 'F2', label: 'Rename the step', run: () => nameRef.current?.select() },
       { key: 'Delete', label: 'Delete the step', run: () => here && act(here, 'delete') },
-      { key: 'Alt+ArrowUp', label: 'Move the step up', run: () => here && act(here, 'up') }, { key: 'Alt+ArrowDown', label: 'Move the step down', run: () => here && act(here, 'down') },
+      { key: 'Alt+ArrowUp', label: 'Move the step up', notInText: true, run: () => here && act(here, 'up') }, { key: 'Alt+ArrowDown', label: 'Move the step down', notInText: true, run: () => here && act(here, 'down') },
     ] : []),
   ]);
   const catalogue = useQuery(q.catalogue()).data;
