@@ -34,7 +34,7 @@ pub const ROUTES: &[Route] = &[
 
 /// A start by the person who asks.
 fn start_of(cx: &Ctx, workflow: Id, version: u64) -> Start {
-    let execution = Id::from(crate::ids::uuid());
+    let execution = crate::ids::uuid();
     Start {
         execution: execution.clone(),
         root: execution,

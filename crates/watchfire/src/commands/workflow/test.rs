@@ -256,7 +256,7 @@ pub fn recorded(execution: &Value, name: &str) -> String {
                 Some(error) => Value::object([("error", error.clone())]),
                 None => Value::object([("output", output)]),
             };
-            let mut all = mocks.get(&*id).and_then(Value::as_array).unwrap_or_default().to_vec();
+            let mut all = mocks.get(&id).and_then(Value::as_array).unwrap_or_default().to_vec();
             all.push(answer);
             mocks.insert(id.as_str(), Value::from(all));
         }
