@@ -23,7 +23,7 @@ pub fn json_schema(catalogue: &Catalogue) -> Json {
         let mut required = vec![];
         flow(&row.kind, &mut properties, &mut required);
         let with = Json::from(&row.schema);
-        if row.group.as_ref() != "flow" {
+        if !steps::FLOW.iter().any(|f| f.0 == &*row.kind) {
             if with.get("required").and_then(Json::as_array).is_some_and(|r| !r.is_empty()) {
                 required.push("with");
             }
