@@ -761,6 +761,15 @@ impl Loader<'_> {
                 &format!("use `{canonical}`"),
             );
         }
+        if steps::unknown_action(kind, self.catalogue) {
+            let span = node.get("type").map_or(node.span, |n| n.span);
+            let (family, action) = kind.split_once('.').unwrap_or((kind, ""));
+            let hint = match check::nearest(kind, steps::names(self.catalogue)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "the step fails when it is reached unless a connector provides it".into(),
+            };
+            self.warn("unknownStepAction", span, path, format!("`{family}` has no action `{action}`"), &hint);
+        }
         let meta = code.meta();
         let mut own: Vec<&str> = meta.config.to_vec();
         if operation.is_some() {

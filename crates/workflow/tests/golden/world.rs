@@ -378,7 +378,7 @@ impl World {
             | C::CommentAdd { case: id, .. }
             | C::AlertsAttach { case: id, .. }
             | C::ObservablesAdd { case: id, .. } => Ok(case(id, &Value::Null)),
-            C::AlertStatus { ids, .. } => {
+            C::AlertStatus { ids, .. } | C::AlertTags { ids, .. } | C::AlertAssignees { ids, .. } => {
                 Ok(Value::object([("updated", Value::from(ids.len())), ("missing", Value::from(vec![]))]))
             }
             C::QuestionAsk(q) => {
