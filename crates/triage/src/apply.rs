@@ -7,7 +7,7 @@
 use crate::command::{Command, Refusal, Request};
 use crate::question::Saying;
 use crate::rows::{Key, Rows, SpaceId};
-use crate::{alert, case, comment, observable, question};
+use crate::{alert, case, comment, observable, push, question};
 use stdx::{Id, Time, Value};
 
 /// Rounds of reads.
@@ -40,7 +40,26 @@ pub fn reads(request: &Request, loaded: &Rows, round: usize) -> Vec<Key> {
                 Some(id) => vec![Key::Case(key(&id))],
                 None => Vec::new(),
             },
-            Command::CaseTags { case, .. } | Command::ObservablesAdd { case, .. } => vec![Key::Case(key(case))],
+            Command::CaseTags { case, .. }
+            | Command::CaseUntag { case, .. }
+            | Command::CaseUnassign { case, .. }
+            | Command::CaseField { case, .. }
+            | Command::CaseExtendedFields { case, .. }
+            | Command::ObservablesAdd { case, .. }
+            | Command::ObservableUpdate { case, .. }
+            | Command::ObservablesDelete { case, .. } => vec![Key::Case(key(case))],
+            Command::CasesPatch { cases } => {
+                cases.iter().filter_map(case::patch::id_of).flat_map(|id| of_case(space, &id)).collect()
+            }
+            Command::CaseFromTemplate { id, owner, .. } => {
+                vec![Key::Case(key(id)), Key::CaseNumber(space.clone()), Key::CasesConfig(space.clone(), owner.clone())]
+            }
+            Command::AttachmentsAdd { case, items, .. } => {
+                let mut keys = Vec::from(of_case(space, case));
+                keys.extend(items.iter().flat_map(comment::alerts_named).map(|a| Key::Alert(key(&a))));
+                keys
+            }
+            Command::CasePushed { case, .. } => of_case(space, case).into(),
             Command::CaseDelete { ids } => ids.iter().flat_map(|id| of_case(space, id)).collect(),
             Command::CommentAdd { case, body, .. } => {
                 let mut keys = Vec::from(of_case(space, case));
@@ -66,6 +85,23 @@ pub fn reads(request: &Request, loaded: &Rows, round: usize) -> Vec<Key> {
                 && body.get("customFields").is_some()
             {
                 keys.push(Key::CasesConfig(space.clone(), case.owner.clone()));
+            }
+            keys
+        }
+        Command::CasesPatch { cases } => {
+            let ids: Vec<Id> = cases.iter().filter_map(case::patch::id_of).collect();
+            let owners = ids.iter().filter_map(|id| loaded.cases.get(&key(id)).map(|c| c.owner.clone()));
+            let mut keys: Vec<Key> = owners.map(|owner| Key::CasesConfig(space.clone(), owner)).collect();
+            keys.extend(ids.iter().flat_map(alerts_of));
+            keys
+        }
+        Command::CasePushed { case, .. } | Command::CaseField { case, .. } => {
+            let mut keys: Vec<Key> = match loaded.cases.get(&key(case)) {
+                Some(case) => vec![Key::CasesConfig(space.clone(), case.owner.clone())],
+                None => Vec::new(),
+            };
+            if matches!(&request.command, Command::CasePushed { .. }) {
+                keys.extend(alerts_of(case));
             }
             keys
         }
@@ -97,6 +133,28 @@ pub fn apply(rows: &mut Rows, now: Time, request: &Request) -> Result<Value, Ref
         Command::AlertsAttach { case, id, alerts } => comment::attach(rows, now, by, &key(case), id, alerts),
         Command::ObservablesAdd { case, id, observables } => {
             observable::add(rows, now, by, &key(case), id, observables)
+        }
+        Command::CasesPatch { cases } => case::patch::many(rows, now, by, space, cases),
+        Command::CaseFromTemplate { id, template, owner, overwrites } => {
+            case::template::create(rows, now, by, key(id), template, owner, overwrites)
+        }
+        Command::CaseUntag { case, remove } => case::single::untag(rows, now, by, &key(case), remove),
+        Command::CaseUnassign { case, remove, version } => {
+            case::single::unassign(rows, now, by, &key(case), remove.as_deref(), version.as_deref())
+        }
+        Command::CaseField { case, field, value, version } => {
+            case::single::field(rows, now, by, &key(case), (field, value), version.as_deref())
+        }
+        Command::CaseExtendedFields { case, fields, version } => {
+            case::single::extended(rows, now, by, &key(case), fields, version.as_deref())
+        }
+        Command::AttachmentsAdd { case, id, items } => comment::add_many(rows, now, by, &key(case), id, items),
+        Command::ObservableUpdate { case, observable, body } => {
+            observable::update(rows, now, by, &key(case), observable, body)
+        }
+        Command::ObservablesDelete { case, observables } => observable::delete(rows, now, by, &key(case), observables),
+        Command::CasePushed { case, connector, result, comments } => {
+            push::pushed(rows, now, by, &key(case), connector, result, comments)
         }
         Command::QuestionAsk(q) => question::ask(rows, q),
         Command::QuestionDecide { id, verdict, hash, comment, output } => {
@@ -189,7 +247,16 @@ pub fn audit(request: &Request) -> (&'static str, (&'static str, Id), Value) {
         Command::CaseDelete { ids: list } => {
             ("case.delete", ("case", ids(list)), Value::object([("ids", id_list(list))]))
         }
-        Command::CommentAdd { case, body, .. } => ("case.comment.add", ("case", case.clone()), body.clone()),
+        Command::CommentAdd { case, body, .. } => {
+            // The content of a file is not the audit's.
+            let mut body = body.clone();
+            if body.get(comment::CONTENT).is_some()
+                && let Some(o) = body.object_mut()
+            {
+                o.remove(comment::CONTENT);
+            }
+            ("case.comment.add", ("case", case.clone()), body)
+        }
         Command::CommentPatch { case, body } => ("case.comment.update", ("case", case.clone()), body.clone()),
         Command::CommentDelete { case, comment } => {
             ("case.comment.delete", ("case", case.clone()), Value::object([("comment", Value::from(comment.clone()))]))
@@ -201,6 +268,52 @@ pub fn audit(request: &Request) -> (&'static str, (&'static str, Id), Value) {
             "case.observables.add",
             ("case", case.clone()),
             Value::object([("observables", Value::from(observables.clone()))]),
+        ),
+        Command::CasesPatch { cases } => (
+            "case.update",
+            ("case", cases.first().and_then(case::patch::id_of).unwrap_or_else(|| Id::from(""))),
+            Value::object([("cases", Value::from(cases.clone()))]),
+        ),
+        Command::CaseFromTemplate { id, template, owner, overwrites } => (
+            "case.create",
+            ("case", id.clone()),
+            Value::object([
+                ("template", Value::from(template.clone())),
+                ("owner", Value::from(owner.clone())),
+                ("overwrites", overwrites.clone()),
+            ]),
+        ),
+        Command::CaseUntag { case, remove } => {
+            ("case.tags", ("case", case.clone()), Value::object([("remove", strings(remove))]))
+        }
+        Command::CaseUnassign { case, remove, .. } => (
+            "case.update",
+            ("case", case.clone()),
+            Value::object([("unassign", remove.as_deref().map_or(Value::Null, strings))]),
+        ),
+        Command::CaseField { case, field, value, .. } => (
+            "case.update",
+            ("case", case.clone()),
+            Value::object([("field", Value::from(field.clone())), ("value", value.clone())]),
+        ),
+        Command::CaseExtendedFields { case, fields, .. } => {
+            ("case.update", ("case", case.clone()), Value::object([("extended_fields", fields.clone())]))
+        }
+        Command::AttachmentsAdd { case, items, .. } => {
+            ("case.comment.add", ("case", case.clone()), Value::object([("items", Value::from(items.clone()))]))
+        }
+        Command::ObservableUpdate { case, observable, body } => (
+            "case.observables.update",
+            ("case", case.clone()),
+            Value::object([("observable", Value::from(observable.clone())), ("body", body.clone())]),
+        ),
+        Command::ObservablesDelete { case, observables } => {
+            ("case.observables.delete", ("case", case.clone()), Value::object([("observables", id_list(observables))]))
+        }
+        Command::CasePushed { case, connector, result, .. } => (
+            "case.push",
+            ("case", case.clone()),
+            Value::object([("connector", connector.clone()), ("result", result.clone())]),
         ),
         Command::QuestionAsk(q) => (
             "approval.ask",

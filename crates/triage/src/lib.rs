@@ -11,6 +11,7 @@ pub mod check;
 pub mod command;
 pub mod comment;
 pub mod observable;
+pub mod push;
 pub mod question;
 pub mod rows;
 #[cfg(test)]

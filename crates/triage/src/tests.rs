@@ -10,6 +10,8 @@ use expect_test::{Expect, expect};
 use std::sync::Arc;
 use stdx::{Id, Time, Value};
 
+mod parts;
+
 /// Rows as an empty database would give them: whatever is read is loaded as absent first.
 #[derive(Default)]
 struct World {
