@@ -102,11 +102,53 @@ impl Catalogue {
 
 /// Connector types of the language of which no single action is listed; what they do cannot be known, so it may destroy.
 const OTHER_VENDORS: [&str; 47] = [
-    "1password", "ansible", "anyrun", "argocd", "aws_lambda", "azure_sql", "bitbucket", "box", "buildkite", "censys", "cribl",
-    "databricks", "datadog", "dropbox", "dynamodb", "dynatrace", "exa", "figma", "github_mcp", "gitlab", "gmail",
-    "google_threat_intelligence", "grafana", "graphql", "hashicorp_vault", "hubspot", "jenkins", "jina", "kubernetes", "linear",
-    "mattermost", "misp", "monday", "mongodb", "mysql", "new_relic", "notion", "okta", "one_drive", "bigquery", "salesforce",
-    "snowflake", "streams", "urlscan", "google_workspace", "servicenow_itsm", "teams_v2",
+    "1password",
+    "ansible",
+    "anyrun",
+    "argocd",
+    "aws_lambda",
+    "azure_sql",
+    "bitbucket",
+    "box",
+    "buildkite",
+    "censys",
+    "cribl",
+    "databricks",
+    "datadog",
+    "dropbox",
+    "dynamodb",
+    "dynatrace",
+    "exa",
+    "figma",
+    "github_mcp",
+    "gitlab",
+    "gmail",
+    "google_threat_intelligence",
+    "grafana",
+    "graphql",
+    "hashicorp_vault",
+    "hubspot",
+    "jenkins",
+    "jina",
+    "kubernetes",
+    "linear",
+    "mattermost",
+    "misp",
+    "monday",
+    "mongodb",
+    "mysql",
+    "new_relic",
+    "notion",
+    "okta",
+    "one_drive",
+    "bigquery",
+    "salesforce",
+    "snowflake",
+    "streams",
+    "urlscan",
+    "google_workspace",
+    "servicenow_itsm",
+    "teams_v2",
 ];
 
 static VENDORS: LazyLock<BTreeMap<&'static str, OperationMeta>> = LazyLock::new(|| {
@@ -277,7 +319,9 @@ mod tests {
     fn unknown_actions_are_told_from_unknown_types() {
         let none = Catalogue::default();
         assert!(matches!(vendor("virustotal.scanFileHash", &none), Some(Vendor::Known(_))));
-        assert!(matches!(vendor("virustotal.fly", &none), Some(Vendor::UnknownAction(o)) if o.class == Class::Destructive));
+        assert!(
+            matches!(vendor("virustotal.fly", &none), Some(Vendor::UnknownAction(o)) if o.class == Class::Destructive)
+        );
         assert!(matches!(vendor("okta.clearSessions", &none), Some(Vendor::UnknownAction(_))));
         for wrong in ["consol", "virustotol.scanUrl", "ai.prompts", "slack."] {
             assert!(vendor(wrong, &none).is_none(), "{wrong}");

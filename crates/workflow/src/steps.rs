@@ -10,6 +10,8 @@ mod ai_more;
 mod alerts;
 mod alerts_status;
 mod cases;
+mod cases_push;
+mod cases_read;
 mod connector;
 mod console;
 mod data_aggregate;
@@ -201,6 +203,10 @@ pub trait StepType: Sync + std::fmt::Debug {
     fn class_written(&self, _params: &Params, operation: Option<&OperationMeta>) -> Class {
         operation.map_or(Class::None, |o| o.class).max(self.meta().class)
     }
+    /// Schema of the output, where [`StepMeta::output`] does not hold it.
+    fn output(&self) -> Option<Value> {
+        None
+    }
     /// Members of `with` that the step renders itself, item by item.
     fn unrendered(&self) -> &'static [&'static str] {
         &[]
@@ -228,16 +234,37 @@ pub static TABLE: &[&dyn StepType] = &[
     &ai::PROMPT,
     &ai::SUMMARIZE,
     &cases::ADD_ALERTS,
+    &cases::ADD_ATTACHMENTS,
     &cases::ADD_COMMENT,
+    &cases::ADD_EVENTS,
     &cases::ADD_OBSERVABLES,
     &cases::ADD_TAGS,
     &cases::ASSIGN_CASE,
+    &cases::DELETE_OBSERVABLES,
     &cases::CLOSE_CASE,
     &cases::CREATE_CASE,
+    &cases::FROM_TEMPLATE,
+    &cases::DELETE_CASES,
+    &cases::DELETE_OBSERVABLE,
+    &cases_read::FIND_CASES,
+    &cases_read::FIND_SIMILAR,
+    &cases_read::ATTACHMENTS,
     &cases::GET_CASE,
+    &cases_read::GET_CASES,
+    &cases_read::BY_ALERT,
+    &cases_push::PUSH_CASES,
+    &cases::REMOVE_TAGS,
+    &cases::SET_CATEGORY,
+    &cases::SET_FIELD,
+    &cases::SET_DESCRIPTION,
+    &cases::SET_EXTENDED,
     &cases::SET_SEVERITY,
     &cases::SET_STATUS,
+    &cases::SET_TITLE,
+    &cases::UNASSIGN,
     &cases::UPDATE_CASE,
+    &cases::UPDATE_CASES,
+    &cases::UPDATE_OBSERVABLE,
     &console::CONSOLE,
     &data_aggregate::AGGREGATE,
     &data_join::CONCAT,
@@ -310,12 +337,11 @@ pub const FLOW: [(&str, &str, &str, &str); 7] = [
 ];
 
 /// Old spellings of types that are code.
-const ALIASES: [(&str, &str); 5] = [
+const ALIASES: [(&str, &str); 4] = [
     ("data.parse_json", "data.parseJson"),
     ("data.regex_extract", "data.regexExtract"),
     ("data.regex_replace", "data.regexReplace"),
     ("data.stringify_json", "data.stringifyJson"),
-    ("kibana.setAlertsStatus", "kibana.SetAlertsStatus"),
 ];
 
 /// Types that still run and what to use instead; their output keeps its own shape.
@@ -459,7 +485,8 @@ pub(crate) fn words(name: &str) -> String {
 
 static SCHEMAS: LazyLock<BTreeMap<&'static str, (Value, Value)>> = LazyLock::new(|| {
     let parse = |text: &str| stdx::json::parse(text).unwrap_or_default();
-    TABLE.iter().map(|t| t.meta()).map(|m| (m.name, (parse(m.schema), parse(m.output)))).collect()
+    let output = |t: &dyn StepType| t.output().unwrap_or_else(|| parse(t.meta().output));
+    TABLE.iter().map(|t| (t.meta().name, (parse(t.meta().schema), output(*t)))).collect()
 });
 
 /// The parsed schema of `with`.
@@ -658,6 +685,7 @@ mod tests {
                 let v = stdx::json::parse(text).unwrap_or_else(|e| panic!("{}: {e}: {text}", m.name));
                 assert!(jsonschema::validator_for(&(&v).into()).is_ok(), "{}: {text}", m.name);
             }
+            assert!(jsonschema::validator_for(&(&output(m)).into()).is_ok(), "{}", m.name);
         }
     }
 

@@ -350,7 +350,8 @@ impl Work<'_> {
         let Some(ix) = path.0.last().and_then(|h| self.program.index_of(&h.name)) else { return Ok(()) };
         let program::Body::Leaf(leaf) = &self.program.steps[ix].body else { return Ok(()) };
         let calls = self.state.frame(&path.0).map_or(0, |f| f.calls);
-        let ready = Ready { params: Value::Null, config: Value::Null, connector: None, root: crate::template::Root::default() };
+        let ready =
+            Ready { params: Value::Null, config: Value::Null, connector: None, root: crate::template::Root::default() };
         let start = self.start();
         let next = {
             let cx = self.step_cx(path, ix, leaf, &start, &ready, calls);

@@ -780,15 +780,6 @@ impl Loader<'_> {
             let hint = "tell people with a step before the question, for example `slack_api.postMessage`";
             self.warn("notThereYet", e.key_span, path, "`channels` is read but nothing is sent yet", hint);
         }
-        if let Some(e) = node.entry("push-case") {
-            self.warn(
-                "notThereYet",
-                e.key_span,
-                path,
-                "`push-case` is read but nothing is pushed yet",
-                "push with a step of its own",
-            );
-        }
         let empty = Node { span: node.span, value: Yaml::Map(vec![]) };
         let with = node.get("with").filter(|n| !matches!(n.value, Yaml::Null)).unwrap_or(&empty);
         let params = Params::compile(with, self.source, self.limits, &format!("{path}.with"), &mut self.found);

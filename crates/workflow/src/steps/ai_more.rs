@@ -66,7 +66,9 @@ impl StepType for Classify {
             _ => vec![],
         };
         if categories.is_empty() || categories.len() > CATEGORIES_MAX {
-            return Next::Fail(super::invalid(format!("`ai.classify` needs 1 to {CATEGORIES_MAX} labels in `with.categories`")));
+            return Next::Fail(super::invalid(format!(
+                "`ai.classify` needs 1 to {CATEGORIES_MAX} labels in `with.categories`"
+            )));
         }
         let connector = match super::ai::model(cx, &params) {
             Ok(Some(c)) => c,
@@ -143,7 +145,10 @@ fn label(memo: &Value, answer: &Value) -> Result<Value, Fault> {
     let content = super::list_like(answer.get("content").cloned().unwrap_or_default());
     let allowed = memo.get("allowed").and_then(Value::as_array).unwrap_or_default();
     let wrong = |v: &Value| {
-        Fault::new("Error", format!("the model answered `{}`, which is not one of the categories", crate::json::scalar_text(v)))
+        Fault::new(
+            "Error",
+            format!("the model answered `{}`, which is not one of the categories", crate::json::scalar_text(v)),
+        )
     };
     let mut out = Object::new();
     if memo.get("many").and_then(Value::as_bool) == Some(true) {

@@ -162,13 +162,11 @@ fn ranges(buckets: &Value) -> Result<Vec<Range>, Fault> {
         .iter()
         .map(|r| {
             let (from, to) = (r.get("from").and_then(Value::as_f64), r.get("to").and_then(Value::as_f64));
-            let label = super::text(r, "label").unwrap_or_else(|| {
-                match (shown(r.get("from")), shown(r.get("to"))) {
-                    (Some(a), Some(b)) => format!("{a}-{b}").into(),
-                    (Some(a), None) => format!("{a}+").into(),
-                    (None, Some(b)) => format!("<{b}").into(),
-                    (None, None) => "*".into(),
-                }
+            let label = super::text(r, "label").unwrap_or_else(|| match (shown(r.get("from")), shown(r.get("to"))) {
+                (Some(a), Some(b)) => format!("{a}-{b}").into(),
+                (Some(a), None) => format!("{a}+").into(),
+                (None, Some(b)) => format!("<{b}").into(),
+                (None, None) => "*".into(),
             });
             Range { from, to, label }
         })
@@ -229,7 +227,13 @@ fn rows(items: &[Value], plan: &Plan) -> Value {
                 (None, None) => Ordering::Equal,
                 (None, _) => Ordering::Greater,
                 (_, None) => Ordering::Less,
-                (Some(a), Some(b)) => if plan.descending { compare(b, a) } else { compare(a, b) },
+                (Some(a), Some(b)) => {
+                    if plan.descending {
+                        compare(b, a)
+                    } else {
+                        compare(a, b)
+                    }
+                }
             }
         });
     }

@@ -71,9 +71,8 @@ impl StepType for DataRegex {
             Err(fault) => return Next::Fail(fault),
         };
         let source = cx.config.get("source").cloned().unwrap_or_default();
-        let flag = |key: &str| {
-            cx.config.get(key).is_some_and(|v| v.as_bool() == Some(true) || v.as_str() == Some("true"))
-        };
+        let flag =
+            |key: &str| cx.config.get(key).is_some_and(|v| v.as_bool() == Some(true) || v.as_str() == Some("true"));
         let result = if self.meta.name == "data.regexExtract" {
             extract(&pattern, &source, &params, flag("errorIfNoMatch"))
         } else {
@@ -493,17 +492,34 @@ mod tests {
     fn replaces_first_or_all() {
         let s = || Value::from("a1b22");
         assert_eq!(run_replace(s(), r#"{"pattern":"\\d+","replacement":"N"}"#, false), Value::from("aNb22"));
-        assert_eq!(run_replace(s(), r#"{"pattern":"(\\d)","replacement":"<$1$&>","flags":"g"}"#, false), Value::from("a<11>b<22><22>"));
-        assert_eq!(run_replace(s(), r#"{"pattern":"(?<n>\\d+)","replacement":"[$<n>]","flags":"g"}"#, false), Value::from("a[1]b[22]"));
+        assert_eq!(
+            run_replace(s(), r#"{"pattern":"(\\d)","replacement":"<$1$&>","flags":"g"}"#, false),
+            Value::from("a<11>b<22><22>")
+        );
+        assert_eq!(
+            run_replace(s(), r#"{"pattern":"(?<n>\\d+)","replacement":"[$<n>]","flags":"g"}"#, false),
+            Value::from("a[1]b[22]")
+        );
         let v = run_replace(s(), r#"{"pattern":"([a-z])(\\d)","replacement":"$2$1"}"#, true);
         assert_eq!(stdx::json::text(&v), r#"{"original":"a1b22","replaced":"1ab22","matchCount":3}"#);
-        assert_eq!(run_replace(Value::from("ab"), r#"{"pattern":"","replacement":"-","flags":"g"}"#, false), Value::from("-a-b-"));
+        assert_eq!(
+            run_replace(Value::from("ab"), r#"{"pattern":"","replacement":"-","flags":"g"}"#, false),
+            Value::from("-a-b-")
+        );
     }
 
     #[test]
     fn mistakes_and_wild_patterns_are_errors() {
-        assert!(run_extract(Value::from("x"), r#"{"pattern":"(","fields":{"a":"$0"}}"#).unwrap_err().starts_with("Invalid regex pattern: "));
-        assert!(run_extract(Value::from("x"), r#"{"pattern":"a","flags":"gg","fields":{"a":"$0"}}"#).unwrap_err().contains("Invalid flags"));
+        assert!(
+            run_extract(Value::from("x"), r#"{"pattern":"(","fields":{"a":"$0"}}"#)
+                .unwrap_err()
+                .starts_with("Invalid regex pattern: ")
+        );
+        assert!(
+            run_extract(Value::from("x"), r#"{"pattern":"a","flags":"gg","fields":{"a":"$0"}}"#)
+                .unwrap_err()
+                .contains("Invalid flags")
+        );
         let wild = Value::from("a".repeat(60));
         let e = run_extract(wild, r#"{"pattern":"^(a|aa)+\\1c","fields":{"a":"$0"}}"#);
         assert!(e.unwrap_err().contains("takes too long"));

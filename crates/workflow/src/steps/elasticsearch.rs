@@ -228,7 +228,7 @@ impl StepType for Elasticsearch {
         let nested = params.get("request").filter(|r| r.as_object().is_some());
         let request = match (nested, cx.operation.and_then(|o| endpoint_of(&o.name))) {
             (Some(request), _) => raw(request),
-            (None, Some(endpoint)) => named(endpoint, &params),
+            (None, Some(endpoint)) => named(endpoint, &params, &|n| Some(cx.id(&format!("document {n}")).to_string())),
             (None, None) if self.meta.name == "elasticsearch.request" => raw(&params),
             (None, None) => {
                 let message = format!("No connector definition found for {}", cx.kind);
@@ -288,12 +288,21 @@ fn raw(params: &Value) -> Result<Value, Fault> {
     if path.split('?').next().is_some_and(|p| p.ends_with("_bulk"))
         && let Some(body) = params.get("body")
     {
-        lines(&mut out, body);
+        lines(&mut out, body, &|_| None);
     }
     Ok(Value::from(out))
 }
 
-fn named(endpoint: &Endpoint, params: &Value) -> Result<Value, Fault> {
+/// The request of a named endpoint; documents without an id get one of the run, so that sending again writes nothing twice.
+fn named(endpoint: &Endpoint, params: &Value, id: &Ids<'_>) -> Result<Value, Fault> {
+    let mut with_id = params.clone();
+    if endpoint.name == "index"
+        && params.get("id").is_none_or(|v| v.is_null() || v.as_str() == Some(""))
+        && let (Some(id), Some(o)) = (id(0), with_id.object_mut())
+    {
+        o.insert("id", id);
+    }
+    let params = &with_id;
     let mut mapped = endpoint.map(params, &["document", "operations"])?;
     match endpoint.name {
         "index" | "create" => {
@@ -309,7 +318,7 @@ fn named(endpoint: &Endpoint, params: &Value) -> Result<Value, Fault> {
             if let Some(o) = super::endpoint::params(mapped).as_object() {
                 out = o.clone();
             }
-            lines(&mut out, &body);
+            lines(&mut out, &body, id);
             return Ok(Value::from(out));
         }
         _ => {
@@ -328,20 +337,37 @@ fn named(endpoint: &Endpoint, params: &Value) -> Result<Value, Fault> {
     Ok(super::endpoint::params(mapped))
 }
 
-/// A bulk body as NDJSON: text as it is, plain documents get an action line each.
-fn lines(out: &mut Object, body: &Value) {
+/// The id of the n-th document that has none of its own.
+type Ids<'a> = dyn Fn(usize) -> Option<String> + 'a;
+
+/// A bulk body as NDJSON: text as it is, plain documents get an action line each, actions without an id get one.
+fn lines(out: &mut Object, body: &Value, id: &Ids<'_>) {
     const ACTIONS: [&str; 4] = ["index", "create", "update", "delete"];
     let mut text = match body {
         Value::Str(s) => s.to_string(),
         Value::Array(rows) => {
-            let plain = |row: &Value| {
-                row.as_object().is_none_or(|o| o.iter().any(|(k, _)| !ACTIONS.contains(&&**k)))
-            };
+            let plain = |row: &Value| row.as_object().is_none_or(|o| o.iter().any(|(k, _)| !ACTIONS.contains(&&**k)));
             let bare = rows.iter().all(plain);
             let mut text = String::new();
-            for row in rows.iter() {
+            let mut source = false;
+            for (n, row) in rows.iter().enumerate() {
+                let named = id(n).map(|id| Value::object([("_id", Value::from(id))]));
                 if bare {
-                    text.push_str("{\"index\":{}}\n");
+                    let action = named.clone().unwrap_or_else(|| Value::object::<&str>([]));
+                    text.push_str(&stdx::json::text(&Value::object([("index", action)])));
+                    text.push('\n');
+                }
+                // Action and document take turns; a deletion has no document.
+                let action = row.as_object().filter(|o| !bare && !source && o.len() == 1).and_then(|o| o.iter().next());
+                source = action.is_some_and(|(k, _)| &**k != "delete");
+                if let (Some((kind @ ("index" | "create"), of)), Some(named)) = (action.map(|(k, v)| (&**k, v)), named)
+                    && of.get("_id").is_none_or(Value::is_null)
+                {
+                    let mut with_id = of.as_object().cloned().unwrap_or_default();
+                    with_id.insert("_id", named.get("_id").cloned().unwrap_or_default());
+                    text.push_str(&stdx::json::text(&Value::object([(kind, Value::from(with_id))])));
+                    text.push('\n');
+                    continue;
                 }
                 match row {
                     Value::Str(s) => text.push_str(s),
@@ -376,14 +402,17 @@ mod tests {
 
     fn of(kind: &str, params: &str) -> Value {
         let params = stdx::json::parse(params).unwrap();
-        named(endpoint_of(kind).unwrap(), &params).unwrap()
+        named(endpoint_of(kind).unwrap(), &params, &|_| None).unwrap()
     }
 
     #[test]
     fn named_endpoints_by_the_one_algorithm() {
         let mut got = String::new();
         for (kind, params) in [
-            ("elasticsearch.search", r#"{"index":["logs-*","a b"],"query":{"match_all":{}},"size":1,"ignore_unavailable":true}"#),
+            (
+                "elasticsearch.search",
+                r#"{"index":["logs-*","a b"],"query":{"match_all":{}},"size":1,"ignore_unavailable":true}"#,
+            ),
             ("elasticsearch.search", r#"{"body":{"sort":["a"]},"from":2}"#),
             ("elasticsearch.index", r#"{"index":"x","id":"a/b","document":{"v":1},"refresh":"wait_for"}"#),
             ("elasticsearch.index", r#"{"index":"x","v":1}"#),
@@ -419,8 +448,31 @@ elasticsearch.bulk: {"method":"POST","path":"/x/_bulk","headers":{"content-type"
     }
 
     #[test]
+    fn documents_without_an_id_get_one_of_the_run() {
+        let of = |kind: &str, text: &str| {
+            let params = stdx::json::parse(text).unwrap();
+            named(endpoint_of(kind).unwrap(), &params, &|n| Some(format!("r{n}"))).unwrap()
+        };
+        let path = |v: &Value| v.get("path").and_then(Value::as_str).unwrap().to_owned();
+        assert_eq!(path(&of("elasticsearch.index", r#"{"index":"x","document":{"v":1}}"#)), "/x/_doc/r0");
+        assert_eq!(path(&of("elasticsearch.index", r#"{"index":"x","id":"own","document":{"v":1}}"#)), "/x/_doc/own");
+        let body = |text: &str| of("elasticsearch.bulk", text).get("body").and_then(Value::as_str).unwrap().to_owned();
+        assert_eq!(
+            body(r#"{"operations":[{"a":1},{"index":2,"b":1}]}"#),
+            "{\"index\":{\"_id\":\"r0\"}}\n{\"a\":1}\n{\"index\":{\"_id\":\"r1\"}}\n{\"index\":2,\"b\":1}\n"
+        );
+        assert_eq!(
+            body(
+                r#"{"operations":[{"create":{"_index":"y"}},{"index":{}},{"delete":{"_id":"9"}},{"index":{"_id":"own"}},{"c":1}]}"#
+            ),
+            "{\"create\":{\"_index\":\"y\",\"_id\":\"r0\"}}\n{\"index\":{}}\n{\"delete\":{\"_id\":\"9\"}}\n{\"index\":{\"_id\":\"own\"}}\n{\"c\":1}\n"
+        );
+    }
+
+    #[test]
     fn a_missing_part_of_the_path_is_named() {
-        let e = named(endpoint_of("elasticsearch.get").unwrap(), &stdx::json::parse(r#"{"index":"x"}"#).unwrap());
+        let given = stdx::json::parse(r#"{"index":"x"}"#).unwrap();
+        let e = named(endpoint_of("elasticsearch.get").unwrap(), &given, &|_| None);
         assert_eq!(&*e.unwrap_err().message, "`get` needs `with.id`");
     }
 
@@ -441,7 +493,9 @@ elasticsearch.bulk: {"method":"POST","path":"/x/_bulk","headers":{"content-type"
 
     #[test]
     fn raw_paths_are_completed_and_classed() {
-        let r = raw(&stdx::json::parse(r#"{"method":"post","path":"_ingest/pipeline/_simulate?verbose","body":{"a":1}}"#).unwrap());
+        let r =
+            raw(&stdx::json::parse(r#"{"method":"post","path":"_ingest/pipeline/_simulate?verbose","body":{"a":1}}"#)
+                .unwrap());
         assert_eq!(
             stdx::json::text(&r.unwrap()),
             r#"{"method":"POST","path":"/_ingest/pipeline/_simulate?verbose","body":{"a":1}}"#

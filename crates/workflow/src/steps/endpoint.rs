@@ -127,9 +127,10 @@ impl Endpoint {
         let mut path = pattern.to_owned();
         let mut used: Vec<&str> = vec![];
         for name in placeholders(pattern) {
-            let value = given.get(name).filter(|_| present(name)).ok_or_else(|| {
-                super::invalid(format!("`{}` needs `with.{name}`", self.name))
-            })?;
+            let value = given
+                .get(name)
+                .filter(|_| present(name))
+                .ok_or_else(|| super::invalid(format!("`{}` needs `with.{name}`", self.name)))?;
             path = path.replace(&format!("{{{name}}}"), &encode(&joined(value)));
             used.push(name);
         }

@@ -113,7 +113,9 @@ mod tests {
     fn sets_and_removes() {
         let of = |text: &str| request(&stdx::json::parse(text).unwrap());
         assert_eq!(
-            stdx::json::text(&of(r#"{"entity_type":"host","entity_id":"host:web-01","criticality_level":"high_impact"}"#).unwrap()),
+            stdx::json::text(
+                &of(r#"{"entity_type":"host","entity_id":"host:web-01","criticality_level":"high_impact"}"#).unwrap()
+            ),
             r#"{"path":"/api/asset_criticality","method":"POST","body":{"id_field":"host.name","id_value":"web-01","criticality_level":"high_impact"}}"#
         );
         assert_eq!(

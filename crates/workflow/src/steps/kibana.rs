@@ -40,7 +40,11 @@ const OUTPUTS: [(&str, &str, &str); 20] = [
     ("GET", "/api/detection_engine/rules", RULE),
     ("POST", "/api/detection_engine/rules", RULE),
     ("PATCH", "/api/detection_engine/rules", RULE),
-    ("POST", "/api/detection_engine/rules/{id}/exceptions", r#"{"type":"array","items":{"type":"object","required":["id","item_id","list_id"],"properties":{"id":{"type":"string"},"item_id":{"type":"string"},"list_id":{"type":"string"}}}}"#),
+    (
+        "POST",
+        "/api/detection_engine/rules/{id}/exceptions",
+        r#"{"type":"array","items":{"type":"object","required":["id","item_id","list_id"],"properties":{"id":{"type":"string"},"item_id":{"type":"string"},"list_id":{"type":"string"}}}}"#,
+    ),
     ("GET", "/api/exception_lists/items/_find", PAGE),
     ("GET", "/api/exception_lists/items", ITEM),
     ("POST", "/api/exception_lists/items", ITEM),
@@ -48,7 +52,11 @@ const OUTPUTS: [(&str, &str, &str); 20] = [
     ("POST", "/api/endpoint_list/items", ITEM),
     ("POST", "/api/agent_builder/converse", CONVERSATION),
     ("POST", "/api/security_ai_assistant/chat/complete", CHAT),
-    ("GET", "/api/agent_builder/conversations/{id}", r#"{"type":"object","required":["id","rounds"],"properties":{"id":{"type":"string"},"title":{"type":"string"},"rounds":{"type":"array","items":{"type":"object"}}}}"#),
+    (
+        "GET",
+        "/api/agent_builder/conversations/{id}",
+        r#"{"type":"object","required":["id","rounds"],"properties":{"id":{"type":"string"},"title":{"type":"string"},"rounds":{"type":"array","items":{"type":"object"}}}}"#,
+    ),
 ];
 
 /// The step types.
@@ -78,9 +86,8 @@ pub(super) fn endpoint_of(kind: &str) -> Option<&'static Endpoint> {
 /// What the catalogue says of an operation.
 pub(super) fn operation(endpoint: &Endpoint) -> OperationMeta {
     let (method, path) = (endpoint.methods[0], endpoint.paths[0]);
-    let output = output_of(method, path).unwrap_or_else(|| {
-        stdx::json::parse(r#"{"description":"the body of the answer"}"#).unwrap_or_default()
-    });
+    let output = output_of(method, path)
+        .unwrap_or_else(|| stdx::json::parse(r#"{"description":"the body of the answer"}"#).unwrap_or_default());
     OperationMeta {
         name: format!("kibana.{}", endpoint.name).into(),
         title: super::words(endpoint.name).into(),

@@ -46,7 +46,12 @@ impl StepType for Rerank {
             return Next::Done(Value::from(vec![]));
         }
         let number = |key: &str, default: usize| {
-            params.get(key).and_then(Value::as_i64).and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0).unwrap_or(default)
+            params
+                .get(key)
+                .and_then(Value::as_i64)
+                .and_then(|n| usize::try_from(n).ok())
+                .filter(|n| *n > 0)
+                .unwrap_or(default)
         };
         let window = number("rank_window_size", 100).min(documents.len());
         let (field_max, total_max) = (number("max_input_field_length", 1000), number("max_input_total_length", 2000));
@@ -69,7 +74,8 @@ impl StepType for Rerank {
             Some(id) => ask(&id, body, memo),
             None => {
                 memo.insert("body", body);
-                let request = Value::object([("method", Value::from("GET")), ("path", Value::from("/_inference/rerank/_all"))]);
+                let request =
+                    Value::object([("method", Value::from("GET")), ("path", Value::from("/_inference/rerank/_all"))]);
                 super::own_call("elasticsearch.request", request, Class::Read, Value::from(memo), false)
             }
         }

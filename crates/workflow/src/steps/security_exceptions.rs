@@ -62,7 +62,9 @@ impl StepType for Exceptions {
             Err(fault) => return Next::Fail(fault),
         };
         if self.of_rule && target.chars().count() > 36 {
-            return Next::Fail(super::invalid("`with.rule_id` is the id of the rule object, at most 36 characters".into()));
+            return Next::Fail(super::invalid(
+                "`with.rule_id` is the id of the rule object, at most 36 characters".into(),
+            ));
         }
         let namespace = super::text(&params, "namespace_type").unwrap_or_else(|| "single".into());
         if !["single", "agnostic"].contains(&&*namespace) {
@@ -98,7 +100,9 @@ impl StepType for Exceptions {
         let mut next = memo.as_object().cloned().unwrap_or_default();
         let answer = match wake {
             Wake::Answered(Ok(v)) => v,
-            Wake::Answered(Err(f)) if phase == "look" && f.details.get("status").and_then(Value::as_i64) == Some(404) => {
+            Wake::Answered(Err(f))
+                if phase == "look" && f.details.get("status").and_then(Value::as_i64) == Some(404) =>
+            {
                 return self.create(next);
             }
             Wake::Answered(Err(fault)) => return Next::Fail(Fault { kind: "ApiError".into(), ..fault }),
@@ -155,8 +159,7 @@ impl Exceptions {
             ("/api/exception_lists/items".to_owned(), Value::from(item))
         };
         memo.insert("phase", "create");
-        let request =
-            Value::object([("method", Value::from("POST")), ("path", Value::from(path)), ("body", body)]);
+        let request = Value::object([("method", Value::from("POST")), ("path", Value::from(path)), ("body", body)]);
         super::own_call("kibana.request", request, Class::Write, Value::from(memo), false)
     }
 
@@ -219,9 +222,11 @@ fn item(params: &Value, kind: &str) -> Result<Object, Fault> {
             out.insert(key, list.to_vec());
         }
     }
-    if let Some(os) = params.get("os_types").and_then(Value::as_array).and_then(|l| {
-        l.iter().find(|v| !matches!(v.as_str(), Some("linux" | "macos" | "windows")))
-    }) {
+    if let Some(os) = params
+        .get("os_types")
+        .and_then(Value::as_array)
+        .and_then(|l| l.iter().find(|v| !matches!(v.as_str(), Some("linux" | "macos" | "windows"))))
+    {
         return Err(super::invalid(format!("`{}` is not an os_type", crate::json::scalar_text(os))));
     }
     if let Some(at) = super::text(params, "expire_time") {
@@ -238,7 +243,8 @@ fn item(params: &Value, kind: &str) -> Result<Object, Fault> {
 }
 
 fn entry(given: &Value) -> Result<Value, Fault> {
-    let field = super::required(given, "field", "an entry").map_err(|_| super::invalid("an entry needs `field`".into()))?;
+    let field =
+        super::required(given, "field", "an entry").map_err(|_| super::invalid("an entry needs `field`".into()))?;
     let operator = super::text(given, "operator").unwrap_or_else(|| "is".into());
     let (kind, included, operand) = match &*operator {
         "is" => ("match", true, "value"),
@@ -280,11 +286,23 @@ mod tests {
     #[test]
     fn entries_in_the_words_of_the_api() {
         for (given, want) in [
-            (r#"{"field":"a","operator":"is","value":1}"#, r#"{"type":"match","operator":"included","field":"a","value":"1"}"#),
-            (r#"{"field":"a","operator":"does_not_match","value":"x*"}"#, r#"{"type":"wildcard","operator":"excluded","field":"a","value":"x*"}"#),
-            (r#"{"field":"a","operator":"is_one_of","values":["x"]}"#, r#"{"type":"match_any","operator":"included","field":"a","value":["x"]}"#),
+            (
+                r#"{"field":"a","operator":"is","value":1}"#,
+                r#"{"type":"match","operator":"included","field":"a","value":"1"}"#,
+            ),
+            (
+                r#"{"field":"a","operator":"does_not_match","value":"x*"}"#,
+                r#"{"type":"wildcard","operator":"excluded","field":"a","value":"x*"}"#,
+            ),
+            (
+                r#"{"field":"a","operator":"is_one_of","values":["x"]}"#,
+                r#"{"type":"match_any","operator":"included","field":"a","value":["x"]}"#,
+            ),
             (r#"{"field":"a","operator":"does_not_exist"}"#, r#"{"type":"exists","operator":"excluded","field":"a"}"#),
-            (r#"{"field":"a","operator":"is_in_list","list":{"id":"l","type":"ip"}}"#, r#"{"type":"list","operator":"included","field":"a","list":{"id":"l","type":"ip"}}"#),
+            (
+                r#"{"field":"a","operator":"is_in_list","list":{"id":"l","type":"ip"}}"#,
+                r#"{"type":"list","operator":"included","field":"a","list":{"id":"l","type":"ip"}}"#,
+            ),
         ] {
             assert_eq!(stdx::json::text(&entry(&stdx::json::parse(given).unwrap()).unwrap()), want);
         }

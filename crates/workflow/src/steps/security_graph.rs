@@ -281,7 +281,11 @@ impl Walk {
                 for v in texts(&source, spelling) {
                     let off = ignored.iter().any(|i| {
                         super::text(i, "field").is_some_and(|f| *f == *field.name)
-                            && i.get("values").and_then(Value::as_array).unwrap_or_default().iter().any(|x| crate::json::scalar_text(x) == v)
+                            && i.get("values")
+                                .and_then(Value::as_array)
+                                .unwrap_or_default()
+                                .iter()
+                                .any(|x| crate::json::scalar_text(x) == v)
                     });
                     if !off && !values.contains(&v) && values.len() < per_field {
                         values.push(v);
@@ -327,7 +331,9 @@ impl Walk {
             for known in &self.alerts[..before] {
                 let mut labels = Object::new();
                 let mut score = 0.0;
-                for (field, values) in record.get("entities").and_then(Value::as_object).into_iter().flat_map(Object::iter) {
+                for (field, values) in
+                    record.get("entities").and_then(Value::as_object).into_iter().flat_map(Object::iter)
+                {
                     let theirs = known.path(&["entities", field]).and_then(Value::as_array).unwrap_or_default();
                     if values.as_array().unwrap_or_default().iter().any(|v| theirs.contains(v)) {
                         let weight = weights.get(&**field).copied().unwrap_or(SCORE_DEFAULT);
@@ -387,10 +393,7 @@ impl Walk {
         }
         let range = Value::object([(
             "@timestamp",
-            Value::object([
-                ("gte", Value::from(self.bounds.0.iso())),
-                ("lte", Value::from(self.bounds.1.iso())),
-            ]),
+            Value::object([("gte", Value::from(self.bounds.0.iso())), ("lte", Value::from(self.bounds.1.iso()))]),
         )]);
         let known = Value::array(self.alerts.iter().filter_map(|a| a.get("id").cloned()));
         let not = Value::object([("ids", Value::object([("values", known)]))]);
@@ -405,11 +408,7 @@ impl Walk {
         )]);
         let size = number(&self.params, "page_size", 200, PAGE_MAX).min(max - self.alerts.len()).max(1);
         let order = Value::object([("@timestamp", Value::from("asc"))]);
-        let body = Value::object([
-            ("query", query),
-            ("size", Value::from(size)),
-            ("sort", Value::array([order])),
-        ]);
+        let body = Value::object([("query", query), ("size", Value::from(size)), ("sort", Value::array([order]))]);
         let index = self.params.get("alertIndex").map(crate::json::scalar_text).unwrap_or_default();
         search(&index, body, self.memo())
     }
@@ -439,10 +438,7 @@ impl Walk {
             ("queries", Value::from(self.queries)),
             (
                 "time_range",
-                Value::object([
-                    ("gte", Value::from(self.bounds.0.iso())),
-                    ("lte", Value::from(self.bounds.1.iso())),
-                ]),
+                Value::object([("gte", Value::from(self.bounds.0.iso())), ("lte", Value::from(self.bounds.1.iso()))]),
             ),
         ]);
         Value::object([
@@ -472,7 +468,10 @@ mod tests {
         walk.seed(&hit("1", "2026-01-01T10:00:00Z", "h1", "ann"));
         let Next::Call { call, memo, .. } = walk.next() else { panic!() };
         let body = stdx::json::text(call.params.get("body").unwrap());
-        assert!(body.contains(r#""gte":"2026-01-01T09:00:00.000Z""#) && body.contains(r#"{"terms":{"host.name":["h1"]}}"#), "{body}");
+        assert!(
+            body.contains(r#""gte":"2026-01-01T09:00:00.000Z""#) && body.contains(r#"{"terms":{"host.name":["h1"]}}"#),
+            "{body}"
+        );
         let mut walk = Walk::of(&memo);
         walk.take(&[hit("2", "2026-01-01T10:30:00Z", "h2", "ann"), hit("3", "2026-01-01T10:30:00Z", "h9", "eve")]);
         assert_eq!((walk.alerts.len(), walk.edges.len()), (2, 1), "eve shares nothing");

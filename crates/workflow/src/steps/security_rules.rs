@@ -61,7 +61,12 @@ impl StepType for Rules {
         match (ids.is_empty(), query) {
             (false, None) => drop(body.insert("ids", Value::from(ids))),
             (true, Some(q)) => drop(body.insert("query", q)),
-            _ => return Next::Fail(super::invalid(format!("`{}` needs exactly one of `ids` and `query`", self.meta.name))),
+            _ => {
+                return Next::Fail(super::invalid(format!(
+                    "`{}` needs exactly one of `ids` and `query`",
+                    self.meta.name
+                )));
+            }
         }
         let request = Value::object([
             ("method", Value::from("POST")),
