@@ -7,6 +7,7 @@ pub mod apikey;
 pub mod approval;
 pub mod audit;
 pub mod case;
+pub mod case_parts;
 pub mod catalogue;
 pub mod comment;
 pub mod configure;
@@ -35,6 +36,7 @@ const KIBANA: &[&[Route]] = &[
     approval::ROUTES,
     audit::ROUTES,
     case::ROUTES,
+    case_parts::ROUTES,
     catalogue::ROUTES,
     comment::ROUTES,
     configure::ROUTES,

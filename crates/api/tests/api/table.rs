@@ -135,6 +135,40 @@ async fn samples(s: &Server) -> BTreeMap<(&'static str, &'static str), Sample> {
         observable("192.0.2.2"),
         "case.observables.add",
     );
+    add(
+        Method::Post,
+        "/internal/cases/{id}/observables/_bulk_create",
+        &format!("/internal/cases/{edited}/observables/_bulk_create"),
+        json!({"observables": [{"typeKey": "observable-type-domain", "value": "a.example", "description": null}]}),
+        "case.observables.add",
+    );
+    let mut of_old = Vec::new();
+    for value in ["198.51.100.1", "198.51.100.2", "198.51.100.3", "198.51.100.4"] {
+        let case = s.post(&format!("/api/cases/{edited}/observables"), observable(value)).await.expect(200);
+        let last = case["observables"].as_array().unwrap().last().unwrap()["id"].as_str().unwrap().to_owned();
+        of_old.push(last);
+    }
+    let prefixes = ["/internal/cases", "/api/cases"];
+    for (i, prefix) in prefixes.into_iter().enumerate() {
+        let pattern = match i {
+            0 => "/internal/cases/{id}/observables/{observable}",
+            _ => "/api/cases/{id}/observables/{observable}",
+        };
+        add(
+            Method::Patch,
+            pattern,
+            &format!("{prefix}/{edited}/observables/{}", of_old[i]),
+            json!({"observable": {"value": format!("198.51.100.{}", 50 + i)}}),
+            "case.observables.update",
+        );
+        add(
+            Method::Delete,
+            pattern,
+            &format!("{prefix}/{edited}/observables/{}", of_old[i + 2]),
+            Value::Null,
+            "case.observables.delete",
+        );
+    }
     let configure = json!({"connector": {"id": "none", "name": "none", "type": ".none", "fields": null}, "closure_type": "close-by-user", "owner": "cases"});
     let configured = s.post("/api/cases/configure", configure.clone()).await.expect(200);
     add(
@@ -340,8 +374,10 @@ async fn samples(s: &Server) -> BTreeMap<(&'static str, &'static str), Sample> {
     all
 }
 
-/// Rows whose change needs a run in a certain state; their audit entries have tests of their own beside the engine.
-const NEED_A_RUN: [&str; 9] = [
+/// Rows whose change needs a run in a certain state, a multipart body or a service outside; they have tests of their own.
+const NEED_A_RUN: [&str; 11] = [
+    "/api/cases/{id}/connector/{connector}/_push",
+    "/api/cases/{id}/files",
     "/api/workflows/executions/{id}/rerun",
     "/api/watchfire/approvals/{id}/decide",
     "/api/watchfire/approvals/{id}/settle",
