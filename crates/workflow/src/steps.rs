@@ -521,6 +521,8 @@ pub struct CatalogueRow {
     pub connector_types: Vec<Arc<str>>,
     /// Parameters in which a secret may stand.
     pub secret_params: Vec<Arc<str>>,
+    /// False where the language names it and nothing on this server provides it yet.
+    pub provided: bool,
     /// Example.
     pub example: Option<Arc<str>>,
 }
@@ -542,6 +544,7 @@ pub fn catalogue(catalogue: &Catalogue) -> Vec<CatalogueRow> {
             output: o.output.clone(),
             connector_types: o.connector.iter().cloned().collect(),
             secret_params: vec![],
+            provided: !not_provided(&o.name, catalogue),
             example: None,
         };
         rows.insert(o.name.clone(), row);
@@ -559,6 +562,7 @@ pub fn catalogue(catalogue: &Catalogue) -> Vec<CatalogueRow> {
             output,
             connector_types: m.connectors.iter().map(|c| (*c).into()).collect(),
             secret_params: t.secret_params().iter().map(|p| (*p).into()).collect(),
+            provided: true,
             example: Some(m.example.into()),
         };
         rows.insert(m.name.into(), row);
@@ -574,6 +578,7 @@ pub fn catalogue(catalogue: &Catalogue) -> Vec<CatalogueRow> {
             output: Value::Null,
             connector_types: vec![],
             secret_params: vec![],
+            provided: true,
             example: Some(example.into()),
         };
         rows.insert(name.into(), row);

@@ -100,13 +100,6 @@ pub const ROUTES: &[Route] = &[
         .body(UPLOAD_BYTES_MAX),
     Route::read(Method::Get, "/api/cases/{id}/files/{file}", READ, "Gets the content of a file", h!(download)),
     Route::change(Method::Post, "/api/cases/{id}/connector/{connector}/_push", WRITE, "Pushes a case", h!(push)),
-    Route::read(
-        Method::Get,
-        "/api/cases/configure/connectors/_find",
-        READ,
-        "Lists the connectors that take cases",
-        h!(connectors),
-    ),
 ];
 
 async fn add(cx: Ctx) -> Result<Reply> {
@@ -325,23 +318,4 @@ async fn push(cx: Ctx) -> Result<Reply> {
     let connector = Value::object([("id", Value::from(wanted)), ("name", Value::from(name))]);
     let case = cx.command(Command::CasePushed { case: case.id, connector, result, comments: push.comments }).await?;
     Ok(Reply::value(&case))
-}
-
-async fn connectors(cx: Ctx) -> Result<Reply> {
-    let registry = cx.state.engine.programs().registry();
-    let all = cx.state.records.list(Noun::Connector, &cx.space)?;
-    let wire = all.iter().filter_map(|record| {
-        let member = |key: &str| record.body.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let kind = member("connector_type_id");
-        let takes = registry.operation(&format!("{}.pushToService", kind.trim_start_matches('.'))).is_some();
-        takes.then(|| {
-            json!({
-                "id": record.id, "name": member("name"), "actionTypeId": kind,
-                "config": record.body.get("config").map_or_else(|| json!({}), Json::from),
-                "isPreconfigured": false, "isDeprecated": false, "isMissingSecrets": false, "isSystemAction": false,
-                "referencedByCount": 0,
-            })
-        })
-    });
-    Ok(Reply::ok(wire.collect()))
 }

@@ -88,7 +88,7 @@ async fn kibana_and_case_steps_reach_our_own_records() {
   - { name: old_tag, type: kibana.SetAlertTags, with: { ids: [al-1], tags: { tags_to_add: [seen], tags_to_remove: [] } } }
   - { name: status, type: security.setAlertStatus, with: { alert_ids: [al-1], status: closed, close_reason: true_positive } }
   - { name: alert, type: kibana.SearchAlerts, with: { query: { ids: { values: [al-1] } } } }
-  - { name: story, type: security.renderAlertNarrative, with: { alertId: al-1, alertIndex: .alerts-security.alerts-default } }
+  - { name: story, type: security.renderAlertNarrative, with: { alertId: al-1, alertIndex: .alerts-security.alerts-default }, on-failure: { retry: { max-attempts: 40, delay: 250ms } } }
   - { name: stale, type: cases.setTitle, with: { case_id: "{{ steps.open.output.case.id }}", title: x, version: WzEsMV0= }, on-failure: { continue: true } }
   - { name: agent, type: ai.agent, with: { message: hello }, on-failure: { continue: true } }
 "#;

@@ -59,7 +59,7 @@ const READING_PATHS: [&str; 19] = [
 ];
 
 /// Schemas of the endpoints that authors use most: name, parameters, output.
-const SHAPES: [(&str, &str, &str); 12] = [
+const SHAPES: [(&str, &str, &str); 13] = [
     (
         "search",
         r#"{"type":"object","properties":{"index":{"description":"index name or pattern"},"query":{"type":"object"},"size":{"type":"integer"},"from":{"type":"integer"},"sort":{},"aggs":{"type":"object"},"_source":{},"fields":{"type":"array"},"track_total_hits":{},"search_after":{"type":"array"},"collapse":{"type":"object"},"runtime_mappings":{"type":"object"},"body":{"type":"object"},"request":{"type":"object"}}}"#,
@@ -69,6 +69,11 @@ const SHAPES: [(&str, &str, &str); 12] = [
         "esql.query",
         r#"{"type":"object","required":["query"],"properties":{"query":{"type":"string","description":"ES|QL"},"params":{"type":"array"},"filter":{"type":"object"},"columnar":{"type":"boolean"},"locale":{"type":"string"},"profile":{"type":"boolean"},"tables":{"type":"object"},"include_ccs_metadata":{"type":"boolean"},"format":{"type":"string","description":"json, csv, tsv, txt"},"delimiter":{"type":"string"},"drop_null_columns":{"type":"boolean"},"allow_partial_results":{"type":"boolean"}}}"#,
         r#"{"type":"object","required":["columns","values","took","is_partial"],"properties":{"columns":{"type":"array","items":{"type":"object","required":["name","type"],"properties":{"name":{"type":"string"},"type":{"type":"string"}}}},"values":{"type":"array","items":{"type":"array","items":{"type":["string","number","boolean","null"]}}},"took":{"type":"integer"},"is_partial":{"type":"boolean"},"documents_found":{"type":"integer"}}}"#,
+    ),
+    (
+        "eql.search",
+        r#"{"type":"object","required":["index","query"],"properties":{"index":{"description":"index name or pattern"},"query":{"type":"string","description":"EQL"},"filter":{"type":"object"},"size":{"type":"integer"},"fetch_size":{"type":"integer"},"event_category_field":{"type":"string"},"timestamp_field":{"type":"string"},"tiebreaker_field":{"type":"string"},"fields":{"type":"array"}}}"#,
+        r#"{"type":"object","required":["took","timed_out","hits"],"properties":{"took":{"type":"integer"},"timed_out":{"type":"boolean"},"is_partial":{"type":"boolean"},"hits":{"type":"object","required":["total"],"properties":{"total":{"type":"object","required":["value","relation"],"properties":{"value":{"type":"integer"},"relation":{"const":"eq"}}},"events":{"type":"array","items":{"type":"object","properties":{"_index":{"type":"string"},"_id":{"type":"string"},"_source":{"type":"object"}}}},"sequences":{"type":"array","items":{"type":"object","properties":{"join_keys":{"type":"array","items":{"type":"string"}},"events":{"type":"array","items":{"type":"object","properties":{"_index":{"type":"string"},"_id":{"type":"string"},"_source":{"type":"object"}}}}}}}}}}}"#,
     ),
     (
         "index",

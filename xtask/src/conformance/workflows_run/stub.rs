@@ -1,10 +1,15 @@
 //! Answers made of schemas: what the outside of a run says, and what starts it.
 //!
-//! Invariants: an answer depends on the operation, its schema and its request alone; the same request has the same answer.
+//! Invariants: an answer depends on the operation, its schema and its request; where a schema leaves open what is in a part, a part that the
+//! document loops over is a list of one. The same request has the same answer.
 //! Not here: the run (`world`).
 
+use std::collections::BTreeMap;
 use stdx::{Object, Value};
 use workflow::{Call, Catalogue, Fault, Program, steps};
+
+/// Parts of outputs that a document loops over: step to paths, each with whether it is parsed from text first.
+pub(super) type Lists = BTreeMap<String, Vec<(Vec<String>, bool)>>;
 
 /// Deepest schema.
 const DEPTH_MAX: usize = 12;
@@ -75,10 +80,51 @@ pub(super) fn inputs(program: &Program) -> Value {
     sample(&program.inputs.schema)
 }
 
+/// The parts of outputs that the `foreach` expressions of a document name.
+pub(super) fn lists(source: &str) -> Lists {
+    let mut out = Lists::new();
+    for line in source.lines().filter(|l| l.contains("foreach:") && !l.trim_start().starts_with('#')) {
+        for (_, rest) in line.match_indices("steps.").map(|(i, m)| line.split_at(i + m.len())) {
+            let word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+            let path: String = rest.chars().take_while(|c| word(*c)).collect();
+            let mut segments = path.trim_end_matches('.').split('.');
+            let (Some(step), Some("output")) = (segments.next(), segments.next()) else { continue };
+            let path: Vec<String> = segments.map(str::to_owned).collect();
+            if !path.is_empty() {
+                out.entry(step.to_owned()).or_default().push((path, line.contains("json_parse")));
+            }
+        }
+    }
+    out
+}
+
+/// Puts a list of one where the schema said nothing and the document loops.
+pub(super) fn fill(answer: &mut Value, paths: &[(Vec<String>, bool)]) {
+    for (path, text) in paths {
+        put(answer, path, *text);
+    }
+}
+
+fn put(at: &mut Value, path: &[String], text: bool) {
+    let Some((first, rest)) = path.split_first() else { return };
+    if at.as_array().is_some() || at.as_str().is_some() {
+        return;
+    }
+    let Some(o) = at.object_mut() else { return };
+    let mut inner = o.get(first).cloned().unwrap_or_default();
+    if !rest.is_empty() {
+        put(&mut inner, rest, text);
+    } else if inner.is_null() || inner.as_object().is_some_and(Object::is_empty) {
+        let one = Value::array([Value::from(Object::new())]);
+        inner = if text { Value::from(stdx::json::text(&one)) } else { one };
+    }
+    o.insert(first.as_str(), inner);
+}
+
 /// The event of a start by an alert: one alert document with the fields that rules write.
 pub(super) fn event() -> Value {
     let alert = r#"{"_id":"alert-1","_index":".internal.alerts-security.alerts-default-000001","@timestamp":"2026-01-15T11:59:00.000Z",
-        "event":{"kind":"signal","category":["process"],"action":"exec","module":"endpoint","dataset":"endpoint.events.process"},
+        "rule":{"id":"rule-1","name":"Sample rule"},"event":{"kind":"signal","category":["process"],"action":"exec","module":"endpoint","dataset":"endpoint.events.process"},
         "message":"sample","host":{"name":"host-1","hostname":"host-1","id":"h-1","ip":["198.51.100.4"],"os":{"name":"Linux","family":"linux","type":"linux","platform":"linux"}},
         "agent":{"id":"agent-1","type":"endpoint","name":"host-1"},"elastic":{"agent":{"id":"agent-1"}},
         "user":{"name":"ann","id":"1000","domain":"EXAMPLE","email":"ann@example.org"},
@@ -87,7 +133,7 @@ pub(super) fn event() -> Value {
             "parent":{"name":"sshd","pid":1,"executable":"/usr/sbin/sshd"}},
         "file":{"name":"x.bin","path":"/tmp/x.bin","hash":{"sha256":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}},
         "source":{"ip":"203.0.113.7","port":50000},"destination":{"ip":"198.51.100.4","port":22},"url":{"full":"https://stub.example/x","domain":"stub.example"},
-        "kibana":{"alert":{"uuid":"alert-1","severity":"high","risk_score":73,"reason":"sample","status":"active","workflow_status":"open","url":"https://stub.example/a",
+        "kibana":{"alert":{"uuid":"alert-1","original_time":"2026-01-15T11:58:00.000Z","severity":"high","risk_score":73,"reason":"sample","status":"active","workflow_status":"open","url":"https://stub.example/a",
             "rule":{"uuid":"rule-1","name":"Sample rule","rule_id":"sample","description":"sample","tags":["a"],"severity":"high","risk_score":73,"category":"Custom Query Rule",
             "threat":[{"framework":"MITRE ATT&CK","tactic":{"id":"TA0002","name":"Execution"},"technique":[{"id":"T1059","name":"Command and Scripting Interpreter"}]}]}}}}"#;
     let alert = stdx::json::parse(alert).unwrap_or_default();

@@ -68,6 +68,7 @@ struct World {
     timers: BTreeMap<Arc<str>, Time>,
     rows: triage::rows::Rows,
     open: Vec<Id>,
+    lists: stub::Lists,
     now: Time,
     turns: usize,
     report: Report,
@@ -76,7 +77,9 @@ struct World {
 /// Runs a program to its end.
 pub(super) fn run(program: Program, catalogue: Catalogue) -> Report {
     let begun = Time::parse("2026-01-15T12:00:00Z").unwrap_or_default();
+    let lists = stub::lists(program.source());
     let mut world = World {
+        lists,
         program,
         catalogue,
         env: Env { kibana_url: "https://stub.example".into(), unbound: Unbound::Ask, ..Env::default() },
@@ -167,8 +170,26 @@ impl World {
         *attempt += 1;
         let attempt = *attempt;
         self.now = self.now + Duration::from_ms(20);
-        let outcome = Outcome::Answered(stub::answer(call, &self.catalogue).map(Body::from));
+        let step = key.path.0.last().map(|h| h.name.to_string()).unwrap_or_default();
+        let answer = match self.own_case(call) {
+            Some(case) => Ok(case),
+            None => stub::answer(call, &self.catalogue).map(|mut answer| {
+                stub::fill(&mut answer, self.lists.get(&step).map_or(&[], Vec::as_slice));
+                answer
+            }),
+        };
+        let outcome = Outcome::Answered(answer.map(Body::from));
         self.send(Command::Outcome { key, attempt, outcome });
+    }
+
+    /// A case as our own records hold it, for a step that reads one.
+    fn own_case(&mut self, call: &workflow::Call) -> Option<Value> {
+        let params = call.params.value().filter(|_| &*call.operation == "cases.getCase")?;
+        let id = Id::from(params.get("case_id").and_then(Value::as_str)?);
+        let read = triage::Command::CaseTags { case: id.clone(), add: vec![] };
+        self.load(Key::Case(("default".into(), id.clone())), &read);
+        let case = self.rows.cases.get(&("default".into(), id))?;
+        Some(Value::object([("case", case.to_api(Some(vec![])))]))
     }
 
     fn say_yes(&mut self, question: &Id) {
