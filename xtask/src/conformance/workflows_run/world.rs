@@ -174,7 +174,7 @@ impl World {
         let answer = match self.own_case(call) {
             Some(case) => Ok(case),
             None => stub::answer(call, &self.catalogue).map(|mut answer| {
-                stub::fill(&mut answer, self.lists.get(&step).map_or(&[], Vec::as_slice));
+                stub::fill(&mut answer, self.lists.get(&step).map(Vec::as_slice).unwrap_or_default());
                 answer
             }),
         };
