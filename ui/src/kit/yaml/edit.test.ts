@@ -4,7 +4,7 @@ import { parse as parseYaml } from 'yaml';
 import { change, commentOut, duplicateStep, EditError, equal, freeName, insertStep, lineDiff, moveStep, removeStep, renameStep, setIn, stepsOf, stepText, wrapStep } from './edit';
 
 const DIR = new URL('../../../../content/workflows/', import.meta.url);
-const DOCS = readdirSync(DIR).filter((f) => f.endsWith('.yaml')).map((f) => [f, readFileSync(new URL(f, DIR), 'utf8')] as const);
+const DOCS = readdirSync(DIR).filter((f) => f.endsWith('.yaml') && !f.endsWith('.test.yaml')).map((f) => [f, readFileSync(new URL(f, DIR), 'utf8')] as const);
 const SMALL = `# head
 name: small   # the name
 triggers:
