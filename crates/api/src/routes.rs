@@ -12,12 +12,15 @@ pub mod catalogue;
 pub mod comment;
 pub mod configure;
 pub mod connector;
+pub mod envelope;
 pub mod execution;
 pub mod execution_start;
 pub mod find;
+pub mod hook;
 pub mod metrics;
 pub mod profile;
 pub mod queue;
+pub mod retention;
 pub mod rule;
 pub mod session;
 pub mod signal;
@@ -41,12 +44,15 @@ const KIBANA: &[&[Route]] = &[
     comment::ROUTES,
     configure::ROUTES,
     connector::ROUTES,
+    envelope::ROUTES,
     execution::ROUTES,
     execution_start::ROUTES,
     find::ROUTES,
+    hook::ROUTES,
     metrics::ROUTES,
     profile::ROUTES,
     queue::ROUTES,
+    retention::ROUTES,
     rule::ROUTES,
     session::ROUTES,
     signal::ROUTES,

@@ -6,6 +6,7 @@ mod api {
     pub mod case_parts;
     pub mod cases;
     pub mod nouns;
+    pub mod starts;
     pub mod steps;
     pub mod support;
     pub mod table;

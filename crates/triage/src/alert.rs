@@ -65,6 +65,10 @@ impl Alert {
     pub fn case_ids(&self) -> Vec<Arc<str>> {
         self.strings(CASE_IDS)
     }
+    /// Its tags.
+    pub fn tags(&self) -> Vec<Arc<str>> {
+        self.strings(TAGS)
+    }
     /// Uids of its assignees.
     pub fn assignees(&self) -> Vec<Arc<str>> {
         self.strings(ASSIGNEES)

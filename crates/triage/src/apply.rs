@@ -73,7 +73,11 @@ pub fn reads(request: &Request, loaded: &Rows, round: usize) -> Vec<Key> {
                 keys
             }
             Command::QuestionAsk(q) => vec![Key::Question(q.id.clone())],
-            Command::QuestionDecide { id, .. } | Command::QuestionClose { id, .. } => vec![Key::Question(id.clone())],
+            Command::QuestionDecide { id, .. }
+            | Command::QuestionClose { id, .. }
+            | Command::QuestionRemark { id, .. } => {
+                vec![Key::Question(id.clone())]
+            }
             Command::Note { .. } => Vec::new(),
         };
     }
@@ -104,6 +108,14 @@ pub fn reads(request: &Request, loaded: &Rows, round: usize) -> Vec<Key> {
                 keys.extend(alerts_of(case));
             }
             keys
+        }
+        Command::QuestionDecide { id, .. } => {
+            let row = loaded.questions.get(id);
+            let answered = row.iter().flat_map(|r| &r.answers).map(|a| Key::Person(a.by.user.clone()));
+            answered.chain([Key::Person(request.by.user.clone())]).collect()
+        }
+        Command::QuestionRemark { to, .. } => {
+            to.iter().cloned().chain([request.by.user.clone()]).map(Key::Person).collect()
         }
         Command::CaseDelete { ids } => ids.iter().flat_map(alerts_of).collect(),
         Command::CommentDelete { case, .. } => alerts_of(case),
@@ -161,6 +173,10 @@ pub fn apply(rows: &mut Rows, now: Time, request: &Request) -> Result<Value, Ref
             let saying =
                 Saying { verdict: *verdict, hash: hash.as_deref(), comment: comment.as_ref(), output: output.as_ref() };
             question::decide(rows, now, by, id, saying)
+        }
+        Command::QuestionRemark { id, kind, to, text } => {
+            let (by, to, text) = (by.clone(), to.clone(), text.clone());
+            question::policy::remark(rows, now, id, question::Remark { by, at: now, kind: *kind, to, text })
         }
         Command::QuestionClose { id, state } => question::close(rows, now, id, *state),
         // A request with a key gets the details of its first attempt back.
@@ -332,6 +348,15 @@ pub fn audit(request: &Request) -> (&'static str, (&'static str, Id), Value) {
                 ("verdict", stdx::json::to_value(verdict)),
                 ("hash", Value::from(hash.clone())),
                 ("comment", Value::from(comment.clone())),
+            ]),
+        ),
+        Command::QuestionRemark { id, kind, to, text } => (
+            "approval.remark",
+            ("approval", id.clone()),
+            Value::object([
+                ("kind", stdx::json::to_value(kind)),
+                ("to", Value::from(to.clone())),
+                ("text", Value::from(text.clone())),
             ]),
         ),
         Command::QuestionClose { id, state } => {

@@ -246,6 +246,17 @@ pub enum Command {
         /// Settlement `happened`: the output the step gets.
         output: Option<Value>,
     },
+    /// Says something on an open row without deciding it: asks back, replies, hands it on. Result: the row.
+    QuestionRemark {
+        /// Row.
+        id: Id,
+        /// What kind.
+        kind: crate::question::RemarkKind,
+        /// Delegation: to whom.
+        to: Option<Arc<str>>,
+        /// Text.
+        text: Option<Arc<str>>,
+    },
     /// Closes an open row without an answer.
     QuestionClose {
         /// Row.

@@ -36,6 +36,7 @@ impl World {
                     Key::CaseNumber(k) => self.rows.numbers.load(k, Some(1)),
                     Key::CasesConfig(s, o) => drop(self.rows.configs.insert((s, o), self.config.clone())),
                     Key::Question(k) => self.rows.questions.load(k, None),
+                    Key::Person(k) => drop(self.rows.people.insert(k, None)),
                 }
             }
         }
@@ -608,6 +609,7 @@ fn question(kind: QuestionKind) -> Question {
         about: Value::Null,
         running_until: None,
         schema: Value::Null,
+        policy: crate::question::Policy::default(),
     }
 }
 

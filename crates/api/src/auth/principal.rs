@@ -27,6 +27,7 @@ pub const PRIVILEGES: &[&str] = &[
     "connectors:execute",
     "audit:read",
     "metrics:read",
+    "envelope:write",
     "users:write",
     "events:read",
     "events:write",

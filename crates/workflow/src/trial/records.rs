@@ -87,6 +87,7 @@ impl Records {
             Key::CaseNumber(k) => self.rows.numbers.load(k, Some(1)),
             Key::CasesConfig(space, owner) => drop(self.rows.configs.insert((space, owner), None)),
             Key::Question(k) => self.rows.questions.load(k, None),
+            Key::Person(k) => drop(self.rows.people.insert(k, None)),
         }
     }
 
