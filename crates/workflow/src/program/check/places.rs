@@ -92,6 +92,12 @@ fn triggers(cx: &mut Check<'_>, root: &Node) {
                     wrong_place(cx, e, format!("`{}` stands under `with`", e.key), "move it there", path.clone(), fix);
                 }
                 "condition" if kind.contains('.') => {
+                    // Said already, without the place where it belongs.
+                    let (from, to) = (e.key_span.start, e.value.span.end);
+                    let same = |d: &Diagnostic| {
+                        d.code == "invalidTriggerCondition" && d.span.start >= from && d.span.end <= to
+                    };
+                    cx.found.retain(|d| !same(d));
                     let fix = item.get("on").is_none().then(|| edits::nest(cx.source, e, "on")).flatten();
                     let message = "a trigger's `condition` stands under `on` and is ignored here".to_owned();
                     wrong_place(cx, e, message, "write `on: { condition: … }`", path.clone(), fix);
