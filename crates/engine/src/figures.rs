@@ -206,7 +206,7 @@ mod tests {
         connectors.ended(&soc, &refused());
         assert!(connectors.failing().is_empty());
         connectors.ended(&soc, &refused());
-        assert_eq!(connectors.failing(), [soc.clone()]);
+        assert_eq!(connectors.failing(), std::slice::from_ref(&soc));
         connectors.ended(&soc, &Outcome::Answered(Ok(Body::Null)));
         assert!(connectors.failing().is_empty());
         let wrong = Fault::new("Error", "HTTP 400").details(stdx::Value::object([("status", stdx::Value::Int(400))]));

@@ -329,6 +329,7 @@ impl World {
             Key::CaseNumber(space) => self.rows.numbers.load(space, None),
             Key::CasesConfig(space, owner) => drop(self.rows.configs.insert((space, owner), None)),
             Key::Question(id) => self.rows.questions.load(id, None),
+            Key::Person(user) => drop(self.rows.people.insert(user, None)),
         }
     }
 
