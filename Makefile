@@ -27,6 +27,8 @@ demo: ui
 unit: ui
 	scripts/need cargo sshd
 	$(CARGO) test --workspace --quiet
+	$(CARGO) run --quiet -p watchfire -- workflow test content/workflows
+	$(CARGO) xtask fuzz --seconds 5
 	cd ui && npm run lint --silent && npm test --silent
 
 clients: ui
@@ -49,6 +51,7 @@ check:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
 	$(CARGO) xtask tidy
+	$(CARGO) xtask codegen --check
 	$(CARGO) deny --log-level error check licenses bans sources
 
 conformance:

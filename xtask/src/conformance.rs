@@ -8,6 +8,7 @@ mod eql;
 mod kql;
 mod liquid;
 mod workflows_load;
+mod workflows_run;
 
 use anyhow::{Context as _, bail};
 use std::collections::BTreeMap;
@@ -39,6 +40,7 @@ const SUITES: &[(&str, &str, Run)] = &[
     ("kql", "", kql::run),
     ("liquid", "liquid", liquid::run),
     ("workflows-load", "workflows", workflows_load::run),
+    ("workflows-run", "workflows", workflows_run::run),
 ];
 
 /// Runs one suite, or all; true when its bar holds.

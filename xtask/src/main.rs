@@ -5,8 +5,11 @@
 
 mod accept;
 mod bench;
+mod codegen;
 mod conformance;
 mod crash;
+mod fuzz;
+mod mutants;
 mod product;
 mod real_events;
 mod simulate;
@@ -46,6 +49,16 @@ enum Command {
         #[arg(long)]
         debug: bool,
     },
+    /// Write what is made from the code: OpenAPI, JSON Schema of workflows.
+    Codegen {
+        /// Only compare.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Put small mistakes into `decide` and `evolve` and count those that the tests see.
+    Mutants(mutants::Args),
+    /// Run the fuzz targets.
+    Fuzz(fuzz::Args),
     /// Measure.
     Bench(bench::Args),
     /// Run an issue's acceptance lines and print their table.
@@ -65,6 +78,9 @@ fn main() -> ExitCode {
         Command::Crash(args) => crash::run(&args),
         Command::Simulate => simulate::run(),
         Command::RealEvents { corpus, debug } => real_events::run(&corpus, debug),
+        Command::Codegen { check } => codegen::run(check),
+        Command::Mutants(args) => mutants::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Accept { name, only } => accept::run(&name, only.as_deref()),
     };

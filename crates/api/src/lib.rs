@@ -22,6 +22,7 @@ pub mod serve;
 mod state;
 pub mod table;
 mod ui;
+mod zip;
 
 pub use error::{ApiError, ErrorCode};
 pub use openapi::openapi;

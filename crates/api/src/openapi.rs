@@ -86,7 +86,7 @@ fn operation(route: &'static Route) -> Json {
         .path
         .split('/')
         .filter_map(|p| p.strip_prefix('{').and_then(|p| p.strip_suffix('}')))
-        .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}))
+        .map(|name| json!({"name": name.trim_start_matches('*'), "in": "path", "required": true, "schema": {"type": "string"}}))
         .collect();
     if route.changes {
         parameters.push(json!({"$ref": "#/components/parameters/kbnXsrf"}));
@@ -105,7 +105,7 @@ fn operation(route: &'static Route) -> Json {
     });
     if let Some(o) = operation.as_object_mut() {
         match route.access {
-            Access::Open => drop(o.insert("security".into(), json!([]))),
+            Access::Open | Access::Signed => drop(o.insert("security".into(), json!([]))),
             Access::SignedIn => {}
             Access::Needs(privilege) => drop(o.insert("x-privilege".into(), json!(privilege))),
         }

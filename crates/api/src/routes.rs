@@ -7,14 +7,20 @@ pub mod apikey;
 pub mod approval;
 pub mod audit;
 pub mod case;
+pub mod case_parts;
 pub mod catalogue;
 pub mod comment;
 pub mod configure;
 pub mod connector;
+pub mod envelope;
 pub mod execution;
+pub mod execution_start;
 pub mod find;
+pub mod hook;
+pub mod metrics;
 pub mod profile;
 pub mod queue;
+pub mod retention;
 pub mod rule;
 pub mod session;
 pub mod signal;
@@ -23,6 +29,8 @@ pub mod stream;
 pub mod timeline;
 pub mod user;
 pub mod workflow;
+pub mod workflow_archive;
+pub mod workflow_versions;
 
 use crate::table::Route;
 
@@ -31,14 +39,20 @@ const KIBANA: &[&[Route]] = &[
     approval::ROUTES,
     audit::ROUTES,
     case::ROUTES,
+    case_parts::ROUTES,
     catalogue::ROUTES,
     comment::ROUTES,
     configure::ROUTES,
     connector::ROUTES,
+    envelope::ROUTES,
     execution::ROUTES,
+    execution_start::ROUTES,
     find::ROUTES,
+    hook::ROUTES,
+    metrics::ROUTES,
     profile::ROUTES,
     queue::ROUTES,
+    retention::ROUTES,
     rule::ROUTES,
     session::ROUTES,
     signal::ROUTES,
@@ -47,6 +61,8 @@ const KIBANA: &[&[Route]] = &[
     timeline::ROUTES,
     user::ROUTES,
     workflow::ROUTES,
+    workflow_archive::ROUTES,
+    workflow_versions::ROUTES,
 ];
 const ELASTICSEARCH: &[&[Route]] = &[apikey::ELASTICSEARCH, profile::ELASTICSEARCH, user::ELASTICSEARCH];
 

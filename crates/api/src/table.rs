@@ -12,6 +12,8 @@ use futures::future::BoxFuture;
 pub enum Access {
     /// Anybody; the handler may still see who asks.
     Open,
+    /// Nobody is signed in: the handler itself knows its sender by a signature or a token, and no cookie counts.
+    Signed,
     /// Anybody who is signed in.
     SignedIn,
     /// Whoever has the privilege, for example `cases:write`.

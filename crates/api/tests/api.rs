@@ -3,8 +3,12 @@
 mod api {
     pub mod auth;
     pub mod bad_input;
+    pub mod case_parts;
     pub mod cases;
     pub mod nouns;
+    pub mod starts;
+    pub mod steps;
     pub mod support;
     pub mod table;
+    pub mod workflows;
 }

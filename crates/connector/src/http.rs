@@ -29,6 +29,8 @@ pub struct HttpRequest {
     pub timeout_ms: Option<u64>,
     /// Bytes of the answer at most, where the step says so.
     pub bytes_max: Option<u64>,
+    /// True where the certificate of the other side is not checked.
+    pub insecure: bool,
 }
 
 impl fmt::Debug for HttpRequest {
@@ -50,6 +52,7 @@ impl HttpRequest {
             no_resend: false,
             timeout_ms: None,
             bytes_max: None,
+            insecure: false,
         }
     }
     /// Sets a header, whatever the case of its name.

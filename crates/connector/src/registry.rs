@@ -15,6 +15,7 @@ use stdx::{Diagnostic, Object, Value};
 
 /// The files that are part of the program.
 const BUILT_IN: &[&str] = &[
+    include_str!("../../../content/connectors/cases-webhook.toml"),
     include_str!("../../../content/connectors/gen-ai.toml"),
     include_str!("../../../content/connectors/http.toml"),
     include_str!("../../../content/connectors/slack.toml"),

@@ -74,7 +74,7 @@ fn model(config: &str) -> Option<Instance> {
 fn built_in_files_have_no_findings() {
     let registry = Registry::built_in();
     let ids: Vec<_> = registry.types().map(|t| &*t.id).collect();
-    assert_eq!(ids, [".gen-ai", ".http", ".slack", ".slack_api", ".ssh", ".teams", ".webhook"]);
+    assert_eq!(ids, [".cases-webhook", ".gen-ai", ".http", ".slack", ".slack_api", ".ssh", ".teams", ".webhook"]);
     for kind in registry.types() {
         assert!(!kind.title.is_empty() && !kind.group.is_empty(), "{}", kind.id);
         for operation in kind.operations.values() {
@@ -170,6 +170,55 @@ fn http_through_a_connector_stays_with_its_origin() {
     let keyed = r#"{"url":"https://api.example","authType":"apikey","queryName":"key"}"#;
     let keyed = Some(instance(".http", keyed, &[("token", "k3y&value")]));
     assert_eq!(Exchange::new("http", "{}", keyed).http().url, "https://api.example?key=k3y%26value");
+}
+
+#[test]
+fn certificates_are_checked_unless_the_right_one_says_so() {
+    let skip = r#"{"url":"https://a.example","fetcher":{"skip_ssl_verification":true}}"#;
+    assert!(Exchange::new("http", skip, None).http().insecure, "without a connector the step decides");
+    assert!(!Exchange::new("http", r#"{"url":"https://a.example"}"#, None).http().insecure);
+    let connector = |mode: &str| {
+        let config = format!(r#"{{"url":"https://a.example"{mode}}}"#);
+        Some(instance(".http", &config, &[]))
+    };
+    assert!(Exchange::new("http", skip, connector("")).fault().contains("is the connector's to say"));
+    assert!(Exchange::new("http", "{}", connector(r#","verificationMode":"none""#)).http().insecure);
+    assert!(!Exchange::new("http", "{}", connector(r#","verificationMode":"full""#)).http().insecure);
+}
+
+#[test]
+fn forms_hold_texts_and_files() {
+    let form = r#"{"url":"https://a.example","method":"POST","form_data":{"a":"1","f":{"content":"x,y","filename":"t.csv","content_type":"text/csv"}}}"#;
+    let r = Exchange::new("http", form, None).http();
+    let text = body(&r);
+    assert!(text.contains("name=\"a\"\r\n\r\n1\r\n"), "{text}");
+    assert!(text.contains("name=\"f\"; filename=\"t.csv\"\r\nContent-Type: text/csv\r\n\r\nx,y\r\n"), "{text}");
+}
+
+#[test]
+fn a_case_becomes_an_incident_and_later_a_change_of_it() {
+    let config = r#"{"createIncidentUrl":"https://t.example/new","updateIncidentUrl":"https://t.example/i/{id}","viewIncidentUrl":"https://t.example/view/{id}","createIncidentResponseKey":"number","hasAuth":false}"#;
+    let tickets = || Some(instance(".cases-webhook", config, &[]));
+    let push = |external: &str| {
+        let params = format!(
+            r#"{{"incident":{{"title":"T","description":"D","tags":["a"],"id":"c1","severity":"high","status":"open","externalId":{external}}},"comments":[{{"comment":"x","commentId":"n1"}}]}}"#
+        );
+        Exchange::new("cases-webhook.pushToService", &params, tickets())
+    };
+    let new = push("null");
+    let r = new.http();
+    assert_eq!((r.method.as_str(), r.url.as_str()), ("POST", "https://t.example/new"));
+    assert_eq!(
+        body(&r),
+        r#"{"title":"T","description":"D","tags":["a"],"severity":"high","status":"open","case":"c1","comments":[{"comment":"x","commentId":"n1"}]}"#
+    );
+    let out = new.answer(201, &[], r#"{"number":"INC-9"}"#).unwrap();
+    assert_eq!(json::text(&out), r#"{"id":"INC-9","title":"INC-9","url":"https://t.example/view/INC-9"}"#);
+    let change = push("\"INC-9\"");
+    let r = change.http();
+    assert_eq!((r.method.as_str(), r.url.as_str()), ("PUT", "https://t.example/i/INC-9"));
+    let out = change.answer(200, &[], "{}").unwrap();
+    assert_eq!(json::text(&out), r#"{"id":"INC-9","title":"INC-9","url":"https://t.example/view/INC-9"}"#);
 }
 
 #[test]

@@ -8,6 +8,7 @@
 use crate::actions;
 use crate::clock;
 use crate::handle::Shared;
+use crate::poison;
 use event::Event;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -69,6 +70,7 @@ pub(crate) struct Detector {
     stood: LogPosition,
     budgets: HashMap<Id, Budget>,
     hits: Vec<rule::RuleIdx>,
+    poison: poison::Poison,
 }
 
 /// Alerts a rule may still raise in its interval.
@@ -86,7 +88,8 @@ impl Detector {
         // A log of another lineage begins anew; the position that stands is the guard of the first commit.
         let position = if stood.lineage == lineage { stood.clone() } else { LogPosition { lineage, number: 0 } };
         let index = rule::alert::index(&space).into();
-        Ok(Self { shared, space, index, rules, position, stood, budgets: HashMap::new(), hits: Vec::new() })
+        let poison = shared.poison.of(poison::Worker::Detector);
+        Ok(Self { shared, space, index, rules, position, stood, budgets: HashMap::new(), hits: Vec::new(), poison })
     }
 
     /// Runs until the engine closes.
@@ -95,6 +98,7 @@ impl Detector {
             match self.pass() {
                 Ok(true) => {}
                 Ok(false) => {
+                    self.poison.clear();
                     self.shared.index.wait_beyond(self.position.number, std::time::Duration::from_secs(1));
                 }
                 Err(error) => {
@@ -127,9 +131,17 @@ impl Detector {
                 self.commit(&mut batch, frame.number)?;
                 continue;
             }
+            let unit = poison::unit_of_frame(frame.number);
+            if self.poison.holds(&unit) {
+                tracing::error!(unit, "the frame is in quarantine: its events are stored and no rule sees them");
+                batch.reached = frame.number;
+                continue;
+            }
+            self.poison.note(&unit);
+            let careful = self.poison.suspects(frame.number).then_some(frame.number);
             for doc in frame.for_rules() {
                 self.shared.figures.events_seen.fetch_add(1, Ordering::Relaxed);
-                self.event(&doc.event, &frame.provenance, &mut batch);
+                self.event(&doc.event, &frame.provenance, careful, &mut batch);
                 if batch.full() {
                     // Within a frame the position stays before it: what was raised already is found again by its id.
                     self.commit(&mut batch, frame.number - 1)?;
@@ -146,13 +158,17 @@ impl Detector {
         Ok(true)
     }
 
-    fn event(&mut self, event: &Event, from: &index::Provenance, batch: &mut Batch) {
+    /// `careful`: number of a frame at which a process has ended; its rules are tried, and noted, one by one.
+    fn event(&mut self, event: &Event, from: &index::Provenance, careful: Option<u64>, batch: &mut Batch) {
         if event.check().is_err() {
             self.shared.figures.events_unreadable.fetch_add(1, Ordering::Relaxed);
             return;
         }
         let (mut hits, mut panicked) = (std::mem::take(&mut self.hits), Vec::new());
-        self.rules.dispatcher.matches_caught(event, &mut hits, &mut panicked);
+        match careful {
+            None => self.rules.dispatcher.matches_caught(event, &mut hits, &mut panicked),
+            Some(frame) => self.matches_one_by_one(event, frame, &mut hits, &mut panicked),
+        }
         for n in panicked {
             let rule = &self.rules.rules[n as usize].id;
             tracing::error!(%rule, "the rule failed inside on an event; this is a bug of the product");
@@ -162,6 +178,31 @@ impl Detector {
             self.raise(&loaded, event, from, batch);
         }
         self.hits = hits;
+    }
+
+    /// Every rule on its own, noted before it is tried; one that is in quarantine for this frame is left out.
+    fn matches_one_by_one(
+        &self,
+        event: &Event,
+        frame: u64,
+        hits: &mut Vec<rule::RuleIdx>,
+        panicked: &mut Vec<rule::RuleIdx>,
+    ) {
+        hits.clear();
+        let (mut found, mut broken) = (Vec::new(), Vec::new());
+        for (n, loaded) in self.rules.rules.iter().enumerate() {
+            let unit = poison::unit_of_rule(&loaded.id, frame);
+            if self.poison.holds(&unit) {
+                continue;
+            }
+            self.poison.note(&unit);
+            let alone = rule::Dispatcher::new(vec![loaded.compiled.clone()]);
+            alone.matches_caught(event, &mut found, &mut broken);
+            let idx = rule::RuleIdx::try_from(n).unwrap_or(rule::RuleIdx::MAX);
+            hits.extend(found.first().map(|_| idx));
+            panicked.extend(broken.first().map(|_| idx));
+        }
+        self.poison.note(&poison::unit_of_frame(frame));
     }
 
     fn raise(&mut self, loaded: &Arc<LoadedRule>, event: &Event, from: &index::Provenance, batch: &mut Batch) {
@@ -238,8 +279,10 @@ impl Detector {
         self.shared.index.release(FOLLOWER, number);
         self.shared.figures.alerts_raised.fetch_add(raised, Ordering::Relaxed);
         if let Some(arrival) = batch.arrival.take() {
-            let late = u64::try_from(clock::now().since(arrival).0).unwrap_or(0);
+            let now = clock::now();
+            let late = u64::try_from(now.since(arrival).0).unwrap_or(0);
             self.shared.figures.alert_latency_us.store(late, Ordering::Relaxed);
+            self.shared.figures.alert_latency.record(now, late, raised);
         }
         Ok(())
     }

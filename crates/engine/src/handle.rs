@@ -5,6 +5,7 @@
 
 use crate::clock;
 use crate::core::Input;
+use crate::listeners::Listeners;
 use crate::own::OwnRouter;
 use crate::programs::Programs;
 use std::collections::HashMap;
@@ -40,6 +41,15 @@ pub(crate) struct Shared {
     pub figures: crate::figures::Figures,
     pub runtime: tokio::runtime::Handle,
     pub closing: std::sync::atomic::AtomicBool,
+    pub poison: crate::poison::Poison,
+    /// Rung when the feed has grown, for the follower of triggers.
+    pub trigger_bell: crate::bell::Bell,
+    /// True while some workflow listens to events.
+    pub events_heard: std::sync::atomic::AtomicBool,
+    /// Counts changes of workflows.
+    pub generation: AtomicU64,
+    /// What listens, as of a generation.
+    pub listening: Mutex<Option<(u64, Arc<str>, Arc<Listeners>)>>,
 }
 
 /// A run as a person or client asks for it.
@@ -126,6 +136,11 @@ impl Handle {
     /// Counters and gauges.
     pub fn figures(&self) -> &crate::figures::Figures {
         &self.0.figures
+    }
+
+    /// Units that killed the process at several starts and are left alone.
+    pub fn quarantined(&self) -> Vec<String> {
+        self.0.poison.quarantined()
     }
 
     /// The ways to the outside, for a connector's test.
@@ -256,6 +271,7 @@ impl Handle {
         self.0.closing.store(true, Ordering::SeqCst);
         let _ = self.0.to_core.send(Input::Tick);
         self.0.feed_bell.ring();
+        self.0.trigger_bell.ring();
         self.0.index.close();
     }
 }
@@ -294,9 +310,21 @@ impl Shared {
                 "connector" => {
                     let _ = self.to_core.send(Input::Reload { space: record.space.clone() });
                     self.programs.reload_space(&record.space);
+                    self.figures.connectors.forget(&record.id);
                 }
                 "rule" => rules = true,
-                "workflow" => self.programs.reload_workflow(&record.space, &record.id),
+                "workflow" => {
+                    self.programs.reload_workflow(&record.space, &record.id);
+                    self.programs.reload_space(&record.space);
+                    self.generation.fetch_add(1, Ordering::SeqCst);
+                }
+                "envelope" => {
+                    let _ = self.to_core.send(Input::Envelope { space: record.space.clone() });
+                }
+                "setting" if *record.id == *crate::envelope::SETTING => {
+                    self.programs.reload_limits(&record.space);
+                    let _ = self.to_core.send(Input::Envelope { space: record.space.clone() });
+                }
                 crate::alert_writer::TOPIC => {
                     self.alerts_head.fetch_max(record.n, Ordering::AcqRel);
                     alerts = true;
@@ -311,6 +339,25 @@ impl Shared {
         if alerts {
             self.feed_bell.ring();
         }
+        if !committed.feed.is_empty() && self.events_heard.load(Ordering::Relaxed) {
+            self.trigger_bell.ring();
+        }
         rules
+    }
+
+    /// What the workflows of a space listen to, read anew where one changed.
+    pub fn listeners(&self, space: &Arc<str>) -> Result<Arc<Listeners>, store::Error> {
+        let generation = self.generation.load(Ordering::SeqCst);
+        let known = self.listening.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((of, known_space, listeners)) = known
+            && of == generation
+            && known_space == *space
+        {
+            return Ok(listeners);
+        }
+        let listeners = Arc::new(Listeners::read(&self.store, &self.programs, space)?);
+        *self.listening.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some((generation, space.clone(), listeners.clone()));
+        Ok(listeners)
     }
 }

@@ -85,12 +85,8 @@ async fn connector_call(sending: &Sending) -> Result<Outcome, Outcome> {
     let invocation =
         Invocation { operation: &call.operation, params, instance: instance.as_ref(), idempotency_key: &key };
     let left = call.deadline.map_or(transport::TIMEOUT_DEFAULT, |d| d.since(clock::now()).std());
-    let not_after = sending.not_after;
-    let gate = move || -> futures::future::BoxFuture<'_, Result<(), Fault>> {
-        let late = not_after.is_some_and(|limit| clock::now() > limit);
-        let fault = || Fault::new("TooLate", "the first byte was not sent in time").retry(Retry::Backoff);
-        Box::pin(std::future::ready(if late { Err(fault()) } else { Ok(()) }))
-    };
+    let gate =
+        || -> futures::future::BoxFuture<'_, Result<(), Fault>> { Box::pin(std::future::ready(first_byte(sending))) };
     let outcome =
         shared.transport.call(&invocation, Bounds { timeout: left, bytes_max: call.bytes_max, gate: &gate }).await;
     Ok(match outcome {
@@ -100,6 +96,17 @@ async fn connector_call(sending: &Sending) -> Result<Outcome, Outcome> {
         Outcome::Unknown(f) if call.class == Class::Read => Outcome::Answered(Err(f)),
         other => other,
     })
+}
+
+/// The last look before the first byte: what destroys must not be late, and nothing may have halted it meanwhile.
+fn first_byte(sending: &Sending) -> Result<(), Fault> {
+    if sending.not_after.is_some_and(|limit| clock::now() > limit) {
+        return Err(Fault::new("TooLate", "the first byte was not sent in time").retry(Retry::Backoff));
+    }
+    if sending.call.class == Class::Destructive {
+        crate::envelope::first_byte(&sending.shared.store, &sending.space, &sending.call)?;
+    }
+    Ok(())
 }
 
 /// True for answers that say *not now*: nothing was done.
@@ -117,7 +124,7 @@ fn default_model(shared: &Arc<Shared>, space: &Arc<str>, operation: &str) -> Opt
 }
 
 /// Loads a stored connector and opens its secrets.
-fn instance(shared: &Arc<Shared>, space: &Arc<str>, id: &str) -> Result<Instance, Fault> {
+pub(crate) fn instance(shared: &Arc<Shared>, space: &Arc<str>, id: &str) -> Result<Instance, Fault> {
     let read = shared.store.read(|r| r.record_get(Noun::Connector, space, id));
     let record = read
         .map_err(|e| Fault::new("StoreUnavailable", e.to_string()).retry(Retry::Backoff))?
@@ -161,6 +168,7 @@ async fn own_api(sending: &Sending) -> Result<Outcome, Outcome> {
     let router = sending.shared.own.get().ok_or_else(|| {
         Outcome::NotSent(Fault::new("Unavailable", "our own API is not up yet").retry(Retry::Backoff))
     })?;
+    first_byte(sending).map_err(Outcome::NotSent)?;
     let asked = router(OwnRequest {
         api,
         method: method.clone(),
@@ -188,6 +196,8 @@ async fn own_api(sending: &Sending) -> Result<Outcome, Outcome> {
     let json = if response.body.is_empty() { Ok(Value::Null) } else { stdx::json::parse(&response.body) };
     let value = json.unwrap_or_else(|_| Value::from(response.body.as_str()));
     if (200..300).contains(&response.status) {
+        // An answer without content is an empty object, a text without words is null.
+        let value = if response.status == 204 { Value::object::<&str>([]) } else { value };
         let value = if &*call.operation == "cases.getCase" { Value::object([("case", value)]) } else { value };
         return Ok(Outcome::Answered(Ok(Body::from(value))));
     }

@@ -3,14 +3,18 @@
 //! Invariants: a stored version compiles once and is shared; the catalogue holds no secrets; a change of a connector drops the space's catalogue.
 //! Not here: compiling (`workflow`), operations of connectors (`connector`).
 
+use crate::envelope::{Level, Limits};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use stdx::{Id, Value};
 use store::{Noun, Store};
-use workflow::{Call, Catalogue, ConnectorView, Env, Fault, OperationMeta, Program};
+use workflow::{Catalogue, ConnectorView, Env, Fault, OperationMeta, Program, WorkflowView};
 
 /// Compiled programs kept at most; beyond it the cache is emptied (runs keep theirs).
 pub const PROGRAMS_MAX: usize = 2_000;
+
+/// Workflows that the catalogue of a space names at most.
+const WORKFLOWS_MAX: usize = 20_000;
 
 /// Caches shared by core and API.
 #[derive(Clone)]
@@ -21,12 +25,15 @@ pub struct Programs {
     cache: Arc<Mutex<Cache>>,
     /// What templates may know of the server.
     pub env: Env,
+    /// The same for workflows whose every destructive step asks.
+    asking: Arc<Env>,
 }
 
 #[derive(Default)]
 struct Cache {
     programs: HashMap<(Arc<str>, Id, u64), Arc<Program>>,
     catalogues: HashMap<Arc<str>, Arc<Catalogue>>,
+    limits: HashMap<Arc<str>, Arc<Limits>>,
     heads: HashMap<(Arc<str>, Id), Head>,
     /// Counts changes of workflows, so that a record read before one is not kept after it.
     changes: u64,
@@ -43,7 +50,9 @@ pub(crate) struct Head {
 impl Programs {
     /// Empty caches over the given connector types.
     pub fn new(registry: connector::Registry, env: Env) -> Self {
-        Self { operations: Arc::new(operations(&registry)), registry: Arc::new(registry), cache: Arc::default(), env }
+        let asking = Arc::new(Env { unbound: workflow::Unbound::Always, ..env.clone() });
+        let operations = Arc::new(operations(&registry));
+        Self { operations, registry: Arc::new(registry), cache: Arc::default(), env, asking }
     }
 
     fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {
@@ -129,6 +138,16 @@ impl Programs {
                 return Arc::new(catalogue);
             }
         }
+        match store.read(|r| r.record_list(Noun::Workflow, space)) {
+            Ok(records) => {
+                let views = records.iter().take(WORKFLOWS_MAX).map(|(id, r)| (id.0.clone(), workflow_view(id, r)));
+                catalogue.workflows = Some(views.collect());
+            }
+            Err(error) => {
+                tracing::error!(%error, "workflows could not be read");
+                return Arc::new(catalogue);
+            }
+        }
         let catalogue = Arc::new(catalogue);
         self.cache().catalogues.insert(space.clone(), catalogue.clone());
         catalogue
@@ -155,37 +174,53 @@ impl Programs {
         &self.registry
     }
 
-    /// Drops what depends on the space's connectors.
+    /// Drops what depends on the space's connectors and workflows.
     pub fn reload_space(&self, space: &Arc<str>) {
         self.cache().catalogues.remove(space);
     }
 
-    /// Why a destructive call must be held back, from the rows of halt and never-touch.
-    pub fn held(&self, store: &Store, space: &Arc<str>, call: &Call) -> Option<Arc<str>> {
-        match store.read(|r| hold_reason(r, space, call)) {
-            Ok(reason) => reason,
-            Err(error) => Some(format!("the rows of halt and never-touch could not be read: {error}").into()),
+    /// Drops what depends on the space's limits.
+    pub fn reload_limits(&self, space: &Arc<str>) {
+        self.cache().limits.remove(space);
+    }
+
+    /// What the server says to a run of the workflow: whether every destructive step asks, by its level. Limits that cannot be read
+    /// let every one ask.
+    pub fn env_of(&self, store: &Store, space: &Arc<str>, workflow: &str) -> &Env {
+        let known = self.cache().limits.get(space).cloned();
+        let limits = match known {
+            Some(limits) => limits,
+            None => match crate::envelope::limits(store, space) {
+                Ok(limits) => {
+                    let limits = Arc::new(limits);
+                    self.cache().limits.insert(space.clone(), limits.clone());
+                    limits
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the limits of the envelope could not be read: every destructive step asks");
+                    return &self.asking;
+                }
+            },
+        };
+        match limits.level_of(workflow) {
+            Level::Propose | Level::Approval => &self.asking,
+            Level::Shadow | Level::Act => &self.env,
         }
     }
 }
 
-/// Why a call must be held: a halt, or a never-touch row that names its host or account.
-fn hold_reason(r: &store::Reader, space: &str, call: &Call) -> Result<Option<Arc<str>>, store::Error> {
-    if let Some(reason) = r.halt_get(space)? {
-        return Ok(Some(format!("effects are halted: {reason}").into()));
+/// What `decide` may know of a workflow; its inputs it checks itself when it starts.
+fn workflow_view(id: &Id, record: &store::Record) -> WorkflowView {
+    let flag = |key: &str| record.body.get(key).and_then(Value::as_bool).unwrap_or(false);
+    WorkflowView {
+        id: id.0.clone(),
+        name: record.body.get("name").and_then(Value::as_str).unwrap_or_default().into(),
+        enabled: flag("enabled"),
+        valid: flag("valid"),
+        version: record.version,
+        inputs: Value::Null,
+        outputs: Value::Null,
     }
-    for (kind, value, reason) in r.never_touch_list(space)? {
-        let named = call
-            .target
-            .get(&kind)
-            .and_then(Value::as_str)
-            .or_else(|| call.params.value().and_then(|p| p.get(&kind)).and_then(Value::as_str));
-        if named == Some(value.as_str()) {
-            let why = reason.map(|r| format!(": {r}")).unwrap_or_default();
-            return Ok(Some(format!("`{value}` is on the never-touch list{why}").into()));
-        }
-    }
-    Ok(None)
 }
 
 /// All operations that leave the state machine: those of connector types, and our own API in process.

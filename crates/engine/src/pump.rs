@@ -40,6 +40,9 @@ pub enum OpenError {
     /// The event store.
     #[error(transparent)]
     Index(#[from] index::Error),
+    /// The files of what killed earlier processes.
+    #[error("the poison files could not be read or written: {0}")]
+    Poison(#[source] std::io::Error),
     /// A thread could not be started.
     #[error("a thread could not be started: {0}")]
     Thread(#[source] std::io::Error),
@@ -62,6 +65,7 @@ pub fn open(store: Store, index: Arc<index::Index>, options: Options) -> Result<
         crate::transport::Transports::new(programs.registry().clone(), egress)
     };
     let (stream, _) = broadcast::channel(STREAM_LAG_MAX);
+    let poison = crate::poison::Poison::open(store.dir()).map_err(OpenError::Poison)?;
     let shared = Arc::new(Shared {
         store: store.clone(),
         index,
@@ -77,8 +81,14 @@ pub fn open(store: Store, index: Arc<index::Index>, options: Options) -> Result<
         figures: crate::figures::Figures::default(),
         runtime: tokio::runtime::Handle::current(),
         closing: false.into(),
+        poison: poison.clone(),
+        trigger_bell: crate::bell::Bell::default(),
+        events_heard: false.into(),
+        generation: 1.into(),
+        listening: Mutex::default(),
     });
-    let core = Core::new(store, programs);
+    let mut core = Core::new(store, programs);
+    core.set_poison(poison.of(crate::poison::Worker::Core));
     let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
         std::thread::Builder::new().name(name.to_owned()).spawn(work).map(|_| ()).map_err(OpenError::Thread)
     };
@@ -87,6 +97,10 @@ pub fn open(store: Store, index: Arc<index::Index>, options: Options) -> Result<
     spawn("alert-writer", Box::new(move || crate::alert_writer::run(&for_writer)))?;
     let for_summaries = shared.clone();
     spawn("summaries", Box::new(move || crate::summaries::run(&for_summaries)))?;
+    let (for_schedules, space) = (shared.clone(), options.space.clone());
+    spawn("schedules", Box::new(move || crate::schedules::run(&for_schedules, &space)))?;
+    let (for_triggers, space) = (shared.clone(), options.space.clone());
+    spawn("triggers", Box::new(move || crate::triggers::run(&for_triggers, &space)))?;
     let detector = crate::detect::Detector::open(shared.clone(), options.space)?;
     spawn("detector", Box::new(move || detector.run()))?;
     let for_core = shared.clone();
@@ -96,6 +110,7 @@ pub fn open(store: Store, index: Arc<index::Index>, options: Options) -> Result<
 
 fn run(mut core: Core, shared: &Arc<Shared>, inputs: &Receiver<Input>) {
     let aborts = Aborts::default();
+    let poison = shared.poison.of(crate::poison::Worker::Core);
     // Our own API is handed in right after opening; calls that recovery sends may need it.
     let waited = std::time::Instant::now();
     while shared.own.get().is_none()
@@ -120,8 +135,13 @@ fn run(mut core: Core, shared: &Arc<Shared>, inputs: &Receiver<Input>) {
         }
     }
     loop {
+        // With nothing to do nothing is to blame, should the process be killed now.
+        let next = inputs.try_recv();
+        if next.is_err() {
+            poison.clear();
+        }
         let sleep = core.next_due().map_or(CORE_SLEEP_MAX, |due| due.since(clock::now()).std().min(CORE_SLEEP_MAX));
-        let input = match inputs.recv_timeout(sleep) {
+        let input = match next.or_else(|_| inputs.recv_timeout(sleep)) {
             Ok(input) => input,
             Err(RecvTimeoutError::Timeout) => Input::Tick,
             Err(RecvTimeoutError::Disconnected) => return,
@@ -135,9 +155,7 @@ fn run(mut core: Core, shared: &Arc<Shared>, inputs: &Receiver<Input>) {
                 perform(shared, &aborts, output);
             }
         }
-        let (runs, waiting) = core.load_figures();
-        shared.figures.runs_live.store(runs as u64, Ordering::Relaxed);
-        shared.figures.calls_waiting.store(waiting as u64, Ordering::Relaxed);
+        shared.figures.show(core.load_figures());
     }
 }
 
@@ -163,6 +181,7 @@ fn perform(shared: &Arc<Shared>, aborts: &Aborts, output: Output) {
                 let key = key.clone();
                 async move {
                     let class = call.class;
+                    let connector = call.connector.clone();
                     let sending = crate::perform::Sending {
                         shared: shared.clone(),
                         key: key.clone(),
@@ -188,6 +207,9 @@ fn perform(shared: &Arc<Shared>, aborts: &Aborts, output: Output) {
                         }
                         Err(_) => return,
                     };
+                    if let Some(connector) = connector {
+                        shared.figures.connectors.ended(&connector, &outcome);
+                    }
                     aborts.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
                     let _ = shared.to_core.send(Input::Outcome { key, attempt, outcome });
                 }

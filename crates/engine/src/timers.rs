@@ -74,11 +74,6 @@ impl Timers {
     pub const fn refilled(&mut self, until: Time) {
         self.read_until = until;
     }
-
-    /// True when one of the run's timers is no row, so that the run must stay in memory.
-    pub fn has_volatile(&self, timers: &[workflow::TimerChange]) -> bool {
-        timers.iter().any(|t| matches!(t, workflow::TimerChange::Set { durable: false, .. }))
-    }
 }
 
 #[cfg(test)]

@@ -22,6 +22,8 @@ pub struct Run {
     pub principal: Arc<str>,
     /// Partition of its root.
     pub partition: u8,
+    /// Root of its tree.
+    pub root: Id,
     /// Name of its workflow, once known.
     pub name: Option<Arc<str>>,
     /// State.
@@ -82,6 +84,28 @@ pub struct Window {
     pub alerts: Vec<Id>,
     /// The start without alerts.
     pub template: Arc<Start>,
+}
+
+/// A place in a concurrency group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlotRow {
+    /// Run.
+    pub execution: Id,
+    /// Root of its tree.
+    pub root: Id,
+    /// Held, else queued.
+    pub held: bool,
+    /// Order.
+    pub n: i64,
+    /// Slots of the group as this run counts.
+    pub max: u32,
+}
+
+/// A concurrency group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// In order.
+    pub rows: Vec<SlotRow>,
 }
 
 /// An answer kept for its idempotency key: JSON of results and records.
@@ -191,6 +215,8 @@ pub struct Batch {
     pub answers: Table<(Arc<str>, Arc<str>), Kept>,
     /// Summary windows by (rule, action).
     pub windows: Table<(Id, Arc<str>), Window>,
+    /// Concurrency groups by (space, key).
+    pub groups: Table<(Arc<str>, Arc<str>), Group>,
     /// Outbox by (run, path, call).
     pub outbox: Table<(Id, Arc<str>, u32), Out>,
     /// Timers by (run, id).
@@ -211,6 +237,10 @@ pub struct Batch {
     pub feed: Vec<FeedRecord>,
     /// Audit entries.
     pub audit: Vec<Entry>,
+    /// Changes of the envelope: when, by whom, what.
+    pub envelope: Vec<(Time, Arc<str>, crate::envelope::EnvelopeChange)>,
+    /// Destructive attempts that began.
+    pub attempts: Vec<crate::envelope::AttemptRow>,
     /// Commits so far in the stream.
     pub commits: u64,
     /// Feed records so far.
@@ -221,8 +251,8 @@ pub struct Batch {
 #[derive(Clone, Copy, Debug)]
 pub struct Mark {
     rows: triage::rows::Mark,
-    tables: [usize; 8],
-    lists: [usize; 7],
+    tables: [usize; 9],
+    lists: [usize; 9],
     numbers: [u64; 2],
 }
 
@@ -234,6 +264,10 @@ impl Mark {
     /// Mark of the runs.
     pub const fn runs(&self) -> usize {
         self.tables[0]
+    }
+    /// Mark of the envelope's changes.
+    pub const fn envelope(&self) -> usize {
+        self.lists[7]
     }
     /// Mark of the documents.
     pub const fn records(&self) -> usize {
@@ -255,6 +289,7 @@ impl Batch {
                 self.outbox.mark(),
                 self.timers.mark(),
                 self.mailbox.mark(),
+                self.groups.mark(),
             ],
             lists: [
                 self.timers_cleared.len(),
@@ -264,6 +299,8 @@ impl Batch {
                 self.versions.len(),
                 self.feed.len(),
                 self.audit.len(),
+                self.envelope.len(),
+                self.attempts.len(),
             ],
             numbers: [self.commits, self.feed_n],
         }
@@ -279,6 +316,7 @@ impl Batch {
         self.outbox.rollback(mark.tables[5]);
         self.timers.rollback(mark.tables[6]);
         self.mailbox.rollback(mark.tables[7]);
+        self.groups.rollback(mark.tables[8]);
         self.timers_cleared.truncate(mark.lists[0]);
         self.journal.truncate(mark.lists[1]);
         self.payloads.truncate(mark.lists[2]);
@@ -286,6 +324,8 @@ impl Batch {
         self.versions.truncate(mark.lists[4]);
         self.feed.truncate(mark.lists[5]);
         self.audit.truncate(mark.lists[6]);
+        self.envelope.truncate(mark.lists[7]);
+        self.attempts.truncate(mark.lists[8]);
         self.commits = mark.numbers[0];
         self.feed_n = mark.numbers[1];
     }

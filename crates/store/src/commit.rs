@@ -173,6 +173,10 @@ pub struct Commit {
     pub mailbox_done: Vec<(ExecutionId, u64)>,
     /// Outbox rows that go besides those of the turn.
     pub outbox_done: Vec<EffectKey>,
+    /// Changes of the containment envelope, each with who asks.
+    pub envelope: Vec<(triage::Actor, crate::envelope::EnvelopeChange)>,
+    /// Destructive attempts that begin with this turn.
+    pub attempts: Vec<crate::envelope::AttemptRow>,
     /// New position of a follower.
     pub position: Option<(Arc<str>, LogPosition)>,
 }
@@ -200,6 +204,10 @@ pub struct FeedRecord {
     pub kind: FeedKind,
     /// Changed members where they are small, for example `{status, was}`; else null.
     pub changed: Value,
+    /// The run that changed it, if one did.
+    pub execution: Option<Id>,
+    /// Who changed it.
+    pub by: Arc<str>,
 }
 
 /// What happened to what a feed record names.

@@ -284,6 +284,22 @@ impl Reader {
         let rows = statement.query_map(params![after, limit.min(EXECUTIONS_LISTED_MAX)], from_row)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
+    /// Runs that move on their own, in the order of ids after `after`: neither ended nor waiting for a row or a message.
+    pub fn execution_moving(&self, after: &str, limit: u64) -> Result<Vec<Id>, Error> {
+        let mut statement = self.conn.prepare_cached(
+            "SELECT id FROM execution WHERE finished IS NULL AND status IN ('running', 'pending') AND id > ?1 ORDER BY id LIMIT ?2",
+        )?;
+        let rows = statement.query_map(params![after, limit.min(EXECUTIONS_LISTED_MAX)], |r| r.get(0).map(Id))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+    /// Runs with rows in the outbox, each once, in the order of ids after `after`.
+    pub fn outbox_runs(&self, after: &str, limit: u64) -> Result<Vec<Id>, Error> {
+        let mut statement = self
+            .conn
+            .prepare_cached("SELECT DISTINCT execution FROM outbox WHERE execution > ?1 ORDER BY execution LIMIT ?2")?;
+        let rows = statement.query_map(params![after, limit], |r| r.get(0).map(Id))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
     /// Epoch of the partition that a run belongs to.
     pub fn epoch_get(&self, partition: u8) -> Result<u64, Error> {
         let mut statement = self.conn.prepare_cached("SELECT epoch FROM partition WHERE id = ?1")?;
@@ -306,7 +322,30 @@ impl Reader {
     pub fn payload_get(&self, execution: &str, n: PayloadRef) -> Result<Option<Value>, Error> {
         let mut statement = self.conn.prepare_cached("SELECT body FROM payload WHERE execution = ?1 AND n = ?2")?;
         let body: Option<String> = statement.query_row(params![execution, n.0], |r| r.get(0)).optional()?;
-        body.map(|b| stdx::json::parse(&b).map_err(damaged(format!("payload of {execution}")))).transpose()
+        let Some(body) = body else { return Ok(None) };
+        let text = match (crate::blob::of_body(&body), &self.dir) {
+            (Some(hash), Some(dir)) => crate::blob::read(dir, hash)?,
+            _ => body,
+        };
+        stdx::json::parse(&text).map(Some).map_err(damaged(format!("payload of {execution}")))
+    }
+    /// The chain that a run stands in: depth and the workflows visited, itself included.
+    pub fn execution_chain(&self, execution: &str) -> Result<Option<(u32, Vec<Id>)>, Error> {
+        let mut statement = self.conn.prepare_cached("SELECT depth, visited FROM execution WHERE id = ?1")?;
+        let row: Option<(u32, String)> = statement.query_row([execution], |r| Ok((r.get(0)?, r.get(1)?))).optional()?;
+        row.map(|(depth, visited)| {
+            let visited = serde_json::from_str(&visited).map_err(damaged(format!("execution {execution}")))?;
+            Ok((depth, visited))
+        })
+        .transpose()
+    }
+    /// Concurrency groups of a space: key, and its runs with whether they hold a slot, in order.
+    pub fn slot_list(&self, space: &str) -> Result<Vec<(Arc<str>, Id, bool)>, Error> {
+        let mut statement = self
+            .conn
+            .prepare_cached("SELECT key, execution, state = 'held' FROM slot WHERE space = ?1 ORDER BY key, n")?;
+        let rows = statement.query_map([space], |r| Ok((r.get(0)?, Id(r.get(1)?), r.get(2)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
     /// The mail of a run, oldest first.
     pub fn mailbox_read(&self, execution: &str) -> Result<Vec<MailRow>, Error> {

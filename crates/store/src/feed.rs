@@ -69,6 +69,8 @@ fn read(mut rows: rusqlite::Rows<'_>) -> Result<Vec<FeedRecord>, Error> {
                 _ => FeedKind::Deleted,
             },
             changed: changed.map_or(Ok(Value::Null), |c| stdx::json::parse(&c)).map_err(damaged("feed"))?,
+            execution: r.get::<_, Option<Arc<str>>>(10)?.map(Id),
+            by: r.get::<_, Option<Arc<str>>>(11)?.unwrap_or_else(|| "system".into()),
         });
     }
     Ok(out)
@@ -78,7 +80,7 @@ impl Reader {
     /// Feed records after number `n`, in order.
     pub fn feed_after(&self, n: u64, limit: u64) -> Result<Vec<FeedRecord>, Error> {
         let mut statement = self.conn.prepare_cached(
-            "SELECT n, \"commit\", i, at, topic, space, id, version, kind, changed FROM feed WHERE n > ?1 ORDER BY n LIMIT ?2",
+            "SELECT n, \"commit\", i, at, topic, space, id, version, kind, changed, execution, user FROM feed WHERE n > ?1 ORDER BY n LIMIT ?2",
         )?;
         read(statement.query(params![n, limit])?)
     }
@@ -87,7 +89,7 @@ impl Reader {
         // The end is read first: what is committed in between is looked at the next time.
         let end = self.feed_range()?.1;
         let mut statement = self.conn.prepare_cached(
-            "SELECT n, \"commit\", i, at, topic, space, id, version, kind, changed FROM feed \
+            "SELECT n, \"commit\", i, at, topic, space, id, version, kind, changed, execution, user FROM feed \
              WHERE n > ?1 AND n <= ?2 AND topic = ?3 ORDER BY n LIMIT ?4",
         )?;
         let records = read(statement.query(params![n, end, topic, limit])?)?;

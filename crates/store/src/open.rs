@@ -58,7 +58,7 @@ pub(crate) fn reader(dir: &Path) -> Result<Reader, Error> {
     conn.pragma_update(None, "query_only", true)?;
     conn.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
     conn.pragma_update(None, "temp_store", "MEMORY")?;
-    Ok(Reader::new(conn))
+    Ok(Reader { dir: Some(dir.to_owned()), ..Reader::new(conn) })
 }
 
 /// Opens the connection that checkpoints beside the writer.

@@ -13,12 +13,14 @@ const STATEMENTS_CACHED: usize = 256;
 #[derive(Debug)]
 pub struct Reader {
     pub(crate) conn: Connection,
+    /// The data folder, where blobs are; none in memory.
+    pub(crate) dir: Option<std::path::PathBuf>,
 }
 
 impl Reader {
     pub(crate) fn new(conn: Connection) -> Self {
         conn.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
-        Self { conn }
+        Self { conn, dir: None }
     }
     /// Runs several reads on one snapshot.
     ///

@@ -12,7 +12,8 @@ use std::path::Path;
 pub const APPLICATION_ID: i32 = 0x5746_5354;
 
 /// All migrations in order; the number of the first is 1.
-pub const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_state.sql")];
+pub const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/0001_state.sql"), include_str!("migrations/0002_language.sql")];
 
 /// Newest schema version.
 pub const SCHEMA_VERSION: u32 = MIGRATIONS.len() as u32;
@@ -90,13 +91,14 @@ fn back_up(conn: &Connection, folder: &Path, version: u32) -> Result<(), Error> 
 mod tests {
     use super::*;
 
+    const FIRST: &[&str] = &[MIGRATIONS[0]];
     const SECOND: &[&str] = &[MIGRATIONS[0], "ALTER TABLE halt ADD COLUMN until INTEGER;"];
 
     #[test]
     fn migration_backs_up_first() {
         let dir = tempfile::tempdir().unwrap();
         let mut conn = Connection::open(dir.path().join("state.db")).unwrap();
-        migrate(&mut conn, MIGRATIONS, Some(&dir.path().join("backup"))).unwrap();
+        migrate(&mut conn, FIRST, Some(&dir.path().join("backup"))).unwrap();
         assert!(!dir.path().join("backup").exists(), "an empty file needs no backup");
         conn.execute("INSERT INTO meta VALUES ('mark', 'kept')", []).unwrap();
         migrate(&mut conn, SECOND, Some(&dir.path().join("backup"))).unwrap();
@@ -111,7 +113,7 @@ mod tests {
     fn newer_database_file_is_refused() {
         let mut conn = Connection::open_in_memory().unwrap();
         migrate(&mut conn, SECOND, None).unwrap();
-        let e = migrate(&mut conn, MIGRATIONS, None).unwrap_err();
+        let e = migrate(&mut conn, FIRST, None).unwrap_err();
         assert!(matches!(e, Error::SchemaTooNew { found: 2, known: 1 }), "{e}");
         assert_eq!(version(&conn).unwrap(), 2, "nothing was touched");
     }
@@ -119,12 +121,32 @@ mod tests {
     #[test]
     fn broken_migration_leaves_the_old_schema() {
         let mut conn = Connection::open_in_memory().unwrap();
-        migrate(&mut conn, MIGRATIONS, None).unwrap();
+        migrate(&mut conn, FIRST, None).unwrap();
         let broken = &[MIGRATIONS[0], "CREATE TABLE extra (id INTEGER); INSERT INTO nowhere VALUES (1);"];
         migrate(&mut conn, broken, None).unwrap_err();
         assert_eq!(version(&conn).unwrap(), 1);
         let n: i64 =
             conn.query_row("SELECT count(*) FROM sqlite_master WHERE name = 'extra'", [], |r| r.get(0)).unwrap();
         assert_eq!(n, 0);
+    }
+
+    /// A file of the first version, with a waiting run in it, becomes one of the second; the copy before it still opens as the first.
+    #[test]
+    fn a_first_version_file_is_copied_and_migrated() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut conn = Connection::open(dir.path().join("state.db")).unwrap();
+        migrate(&mut conn, FIRST, None).unwrap();
+        conn.execute("INSERT INTO feed VALUES (1, 0, 1, 0, 5, 'case', 'default', 'c1', 1, 0, NULL)", []).unwrap();
+        conn.execute("INSERT INTO halt VALUES ('default', 'default', 'destructive', 5, 'ann', NULL)", []).unwrap();
+        migrate(&mut conn, MIGRATIONS, Some(&dir.path().join("backup"))).unwrap();
+        assert_eq!(version(&conn).unwrap(), SCHEMA_VERSION);
+        let old = Connection::open(dir.path().join("backup/state-v1.db")).unwrap();
+        assert_eq!(version(&old).unwrap(), 1);
+        let kept = |sql: &str| conn.query_row(sql, [], |r| r.get::<_, i64>(0)).unwrap();
+        assert_eq!(kept("SELECT count(*) FROM feed WHERE execution IS NULL AND user IS NULL"), 1);
+        assert_eq!(kept("SELECT count(*) FROM halt"), 1);
+        assert_eq!(kept("SELECT count(*) FROM meta WHERE key = 'continue all'"), 1);
+        migrate(&mut conn, MIGRATIONS, Some(&dir.path().join("backup"))).unwrap();
+        assert_eq!(version(&conn).unwrap(), SCHEMA_VERSION, "nothing is left to do");
     }
 }

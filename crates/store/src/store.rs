@@ -172,7 +172,11 @@ impl Store {
 
     /// Hands a commit over; `done` runs on the writer's thread. A full queue or a closed store answers at once.
     pub fn submit(&self, commit: Commit, done: Done) {
-        let job = Job::Commit(Box::new(Prepared::new(commit)), done);
+        let prepared = match Prepared::with_blobs(commit, &self.shared.dir) {
+            Ok(prepared) => prepared,
+            Err(error) => return done(Err(error)),
+        };
+        let job = Job::Commit(Box::new(prepared), done);
         self.shared.gauges.waiting.fetch_add(1, Ordering::Relaxed);
         let (job, error) = match self.threads.queue.try_send(job) {
             Ok(()) => return,
@@ -188,8 +192,9 @@ impl Store {
     pub fn commit_blocking(&self, commit: Commit) -> Result<Committed, Error> {
         let (tx, rx) = sync_channel(1);
         let done = Box::new(move |result| drop(tx.send(result)));
+        let prepared = Prepared::with_blobs(commit, &self.shared.dir)?;
         self.shared.gauges.waiting.fetch_add(1, Ordering::Relaxed);
-        let job = Job::Commit(Box::new(Prepared::new(commit)), done);
+        let job = Job::Commit(Box::new(prepared), done);
         if self.threads.queue.send(job).is_err() {
             return Err(Error::Closed);
         }
@@ -389,10 +394,19 @@ fn write_group(writer: &mut Writer, group: &mut Vec<Prepared>, callbacks: &mut V
     }
 }
 
+fn sweep_blobs(shared: &Shared, conn: &rusqlite::Connection) -> Result<usize, Error> {
+    crate::blob::sweep(&shared.dir, std::time::SystemTime::now(), |body| {
+        let mut statement =
+            conn.prepare_cached("SELECT 1 FROM payload WHERE body = ?1 AND substr(body, 1, 5) = 'blob:' LIMIT 1")?;
+        Ok(statement.exists([body])?)
+    })
+}
+
 /// Checkpoints off the writer's thread, and upkeep now and then.
 fn upkeep_loop(shared: &Shared, stop: &Receiver<()>, jobs: &SyncSender<Job>) {
     let mut done = 0;
     let mut rounds = 0;
+    let more_upkeep = Arc::new(AtomicBool::new(false));
     let conn = match open::checkpointer(&shared.dir) {
         Ok(conn) => conn,
         Err(e) => {
@@ -403,18 +417,21 @@ fn upkeep_loop(shared: &Shared, stop: &Receiver<()>, jobs: &SyncSender<Job>) {
     while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(CHECKPOINT_EVERY) {
         let commits = shared.gauges.commits.load(Ordering::Relaxed);
         rounds += 1;
-        if rounds % UPKEEP_EVERY == 1 {
+        if rounds % UPKEEP_EVERY == 1 || more_upkeep.swap(false, Ordering::Relaxed) {
             let now = stdx::Time(
                 std::time::SystemTime::now()
                     .duration_since(std::time::UNIX_EPOCH)
                     .map_or(0, |d| i64::try_from(d.as_micros()).unwrap_or(i64::MAX)),
             );
-            let work = Box::new(move |w: &mut Writer| {
-                if let Err(e) = w.upkeep(now) {
-                    tracing::warn!(error = %e, "upkeep failed");
-                }
+            let more = more_upkeep.clone();
+            let work = Box::new(move |w: &mut Writer| match w.upkeep(now) {
+                Ok(left) => more.store(left, Ordering::Relaxed),
+                Err(e) => tracing::warn!(error = %e, "upkeep failed"),
             });
             let _ = jobs.try_send(Job::With(work));
+            if let Err(e) = sweep_blobs(shared, &conn) {
+                tracing::warn!(error = %e, "unreferenced blobs could not be swept");
+            }
             if shared.ballast && !shared.gauges.full.load(Ordering::Relaxed) {
                 disk::ballast_fill(&shared.dir);
             }

@@ -6,6 +6,7 @@ mod compat;
 mod crash;
 mod full;
 mod groups;
+mod slots;
 
 use crate::*;
 use stdx::{Id, Time, Value};
@@ -359,6 +360,7 @@ pub(crate) fn question(id: &str, kind: QuestionKind) -> Question {
         about: json(r#"{"cases":["c1"]}"#),
         running_until: None,
         schema: Value::Null,
+        policy: triage::question::Policy::default(),
     }
 }
 

@@ -8,8 +8,9 @@
 mod feed;
 mod load;
 mod parts;
+mod slot;
 mod turn;
-mod upkeep;
+pub mod upkeep;
 mod write;
 
 pub(crate) use load::record_read;
@@ -28,6 +29,8 @@ use stdx::{Duration, Id, Time, Value};
 use triage::command::{Refusal, RefusalKind, Request};
 use workflow::JOURNAL_VERSION;
 
+/// Key of `meta` that stands until a start has looked at every run that waits.
+pub const CONTINUE_ALL: &str = "continue all";
 /// Partitions of executions.
 pub const PARTITIONS: u16 = 256;
 /// How long an answer is kept for its idempotency key.
@@ -50,6 +53,19 @@ pub struct Prepared {
 }
 
 impl Prepared {
+    /// Serialises the facts and payloads of `commit`; values of more than [`crate::blob::BLOB_BYTES_MIN`] become files of the folder.
+    ///
+    /// - errors: a blob cannot be written.
+    pub fn with_blobs(commit: Commit, dir: &std::path::Path) -> Result<Self, Error> {
+        let mut prepared = Self::new(commit);
+        for (_, text) in &mut prepared.payloads {
+            if text.len() > crate::blob::BLOB_BYTES_MIN {
+                prepared.bytes = prepared.bytes.saturating_sub(text.len());
+                *text = crate::blob::write(dir, text)?;
+            }
+        }
+        Ok(prepared)
+    }
     /// Serialises the facts and payloads of `commit`.
     pub fn new(commit: Commit) -> Self {
         /// What a triage command or a record is taken to weigh.
@@ -109,6 +125,13 @@ impl Writer {
         writer.first_start()?;
         writer.stream = writer.stream_read()?;
         Ok(writer)
+    }
+    /// Every run that waits was looked at after the change of versions.
+    ///
+    /// - errors: of the database.
+    pub fn continued(&mut self) -> Result<(), Error> {
+        self.db.conn.execute("DELETE FROM meta WHERE key = ?1", [CONTINUE_ALL])?;
+        Ok(())
     }
     /// The reads on the writer's own connection.
     pub const fn reader(&self) -> &Reader {
@@ -321,7 +344,22 @@ impl Writer {
         if let Some((space, key, execution)) = kept {
             parts::answer_keep(b, commit.now, (space, key), execution, &out);
         }
-        feed::collect(b, mark, commit.now, &mut out);
+        for (by, change) in &commit.envelope {
+            let (action, noun, id, body) = change.audit();
+            b.audit.push(Entry {
+                space: change.space().clone(),
+                at: commit.now,
+                by: by.clone(),
+                action: action.into(),
+                noun: noun.into(),
+                id,
+                body,
+                run: None,
+            });
+            b.envelope.push((commit.now, by.user.clone(), change.clone()));
+        }
+        b.attempts.extend(commit.attempts.iter().cloned());
+        feed::collect(b, mark, commit.now, &changer(b, commit), &mut out);
         Ok(out)
     }
 
@@ -378,21 +416,22 @@ impl Writer {
         };
         let note = matches!(request.command, triage::Command::Note { .. });
         if note || b.rows.mark().tables != mark.tables {
-            let (action, (noun, id), body) = triage::audit(request);
-            let (action, noun): (Arc<str>, Arc<str>) = match &request.command {
-                triage::Command::Note { action, of, .. } => (action.clone(), of.0.clone()),
-                _ => (action.into(), noun.into()),
-            };
-            b.audit.push(Entry {
-                space: request.space.clone(),
-                at: now,
-                by: request.by.clone(),
-                action,
-                noun,
-                id,
-                body,
-                run,
-            });
+            for (action, (noun, id), body) in triage::audits(request, &b.rows) {
+                let (action, noun): (Arc<str>, Arc<str>) = match &request.command {
+                    triage::Command::Note { action, of, .. } => (action.clone(), of.0.clone()),
+                    _ => (action.into(), noun.into()),
+                };
+                b.audit.push(Entry {
+                    space: request.space.clone(),
+                    at: now,
+                    by: request.by.clone(),
+                    action,
+                    noun,
+                    id,
+                    body,
+                    run,
+                });
+            }
         }
         if let Err(refusal) = self.decided(b, now, request, woken)? {
             b.rows.rollback(mark);
@@ -420,6 +459,17 @@ impl Writer {
         Ok(disabled
             .then(|| Refusal::new(RefusalKind::Forbidden, format!("the user `{}` is disabled", request.by.user))))
     }
+}
+
+/// Who is behind a commit: its run, else whoever sent its first change.
+fn changer(b: &Batch, commit: &Commit) -> feed::Changer {
+    if let Some((execution, _)) = &commit.turn {
+        let principal = b.runs.get(execution).map(|r| r.principal.clone());
+        return (principal.unwrap_or_else(|| "system".into()), Some(execution.clone()));
+    }
+    let by = commit.commands.first().map(|c| &c.by).or_else(|| commit.records.first().map(|r| &r.by));
+    by.or_else(|| commit.envelope.first().map(|(by, _)| by))
+        .map_or_else(|| ("system".into(), None), |by| (by.user.clone(), by.execution.clone()))
 }
 
 /// Random bytes of the operating system.

@@ -65,6 +65,10 @@ impl Alert {
     pub fn case_ids(&self) -> Vec<Arc<str>> {
         self.strings(CASE_IDS)
     }
+    /// Its tags.
+    pub fn tags(&self) -> Vec<Arc<str>> {
+        self.strings(TAGS)
+    }
     /// Uids of its assignees.
     pub fn assignees(&self) -> Vec<Arc<str>> {
         self.strings(ASSIGNEES)
@@ -92,6 +96,40 @@ pub fn status_word(word: &str) -> Result<&'static str, Refusal> {
             Err(Refusal::new(RefusalKind::Invalid, format!("[request body]: status: Invalid alert status `{other}`")))
         }
     }
+}
+
+/// Changes of one alert that hold only while it has `version`.
+pub fn decide(
+    rows: &mut Rows,
+    now: Time,
+    space: &Arc<str>,
+    user: &str,
+    id: &Id,
+    version: u64,
+    commands: &[Command],
+) -> Result<Value, Refusal> {
+    let key = (space.clone(), id.clone());
+    let found = rows.alerts.get(&key).map(|a| a.version);
+    let Some(found) = found else {
+        return Err(Refusal::new(RefusalKind::NotFound, format!("alert `{id}` not found")));
+    };
+    if found != version {
+        return Err(Refusal::new(RefusalKind::Conflict, "the alert was changed in the meantime"));
+    }
+    let mut result = Value::Null;
+    for command in commands {
+        let own = match command {
+            Command::AlertStatus { ids, .. } | Command::AlertTags { ids, .. } | Command::AlertAssignees { ids, .. } => {
+                ids.iter().all(|i| i == id)
+            }
+            _ => false,
+        };
+        if !own {
+            return Err(Refusal::new(RefusalKind::Invalid, "a decision changes its own alert only"));
+        }
+        result = apply(rows, now, space, user, command)?;
+    }
+    Ok(result)
 }
 
 /// Inserts an alert unless its id exists: `{inserted}`.

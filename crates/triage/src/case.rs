@@ -8,6 +8,8 @@
 pub mod create;
 pub mod fields;
 pub mod patch;
+pub mod single;
+pub mod template;
 
 use crate::actor::{Actor, user_object};
 use crate::alert;
@@ -38,6 +40,10 @@ pub const CUSTOM_FIELDS_MAX: usize = 10;
 pub const ALERTS_MAX: usize = 1000;
 /// Most ids of one deletion.
 pub const DELETE_MAX: usize = 100;
+/// Most extended fields.
+pub const EXTENDED_FIELDS_MAX: usize = 100;
+/// Longest text of an extended field in characters.
+pub const EXTENDED_CHARS_MAX: usize = 30_000;
 /// Status words.
 pub const STATUSES: [&str; 3] = ["open", "in-progress", "closed"];
 /// Severity words in order.
@@ -101,6 +107,9 @@ pub struct Case {
     /// `external_service` of the last push.
     #[serde(default)]
     pub external_service: Value,
+    /// `{<name>_as_<type>: text}` of a template's own fields.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub extended_fields: Value,
     /// User comments.
     pub comments: u64,
     /// Attached alert ids.
@@ -162,6 +171,9 @@ impl Case {
             o.insert("time_to_resolve", seconds(self.created.at, closed.at));
         }
         o.insert("external_service", self.external_service.clone());
+        if !self.extended_fields.is_null() {
+            o.insert("extended_fields", self.extended_fields.clone());
+        }
         o.insert("totalComment", self.comments);
         o.insert("totalAlerts", self.alerts);
         o.insert("totalEvents", self.events);

@@ -28,6 +28,15 @@ pub struct Request {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "camelCase")]
 pub enum Command {
+    /// Changes of one alert that hold only while it has this version: all of them or none.
+    AlertDecide {
+        /// The alert.
+        id: Id,
+        /// Its version when the person looked.
+        version: u64,
+        /// What is asked: `AlertStatus`, `AlertTags`, `AlertAssignees` of this alert alone.
+        commands: Vec<Command>,
+    },
     /// Inserts an alert unless its id exists. Result `{inserted: bool}`.
     AlertRaise {
         /// `kibana.alert.uuid`.
@@ -130,6 +139,98 @@ pub enum Command {
         /// `[{typeKey, value, description}]`.
         observables: Vec<Value>,
     },
+    /// Changes cases, all or none: elements as in [`Command::CasePatch`]. Result: the case objects in order.
+    CasesPatch {
+        /// Elements.
+        cases: Vec<Value>,
+    },
+    /// Creates a case from a template of the owner's configuration. Result: the case object.
+    CaseFromTemplate {
+        /// Id of the new case.
+        id: Id,
+        /// Key of the template.
+        template: Arc<str>,
+        /// Owner.
+        owner: Arc<str>,
+        /// Fields that win over the template's.
+        overwrites: Value,
+    },
+    /// Removes tags from a case. Result: the case object.
+    CaseUntag {
+        /// Case.
+        case: Id,
+        /// Tags to remove.
+        remove: Vec<Arc<str>>,
+    },
+    /// Removes assignees, all of them where none is named. Result: the case object.
+    CaseUnassign {
+        /// Case.
+        case: Id,
+        /// Uids to remove.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remove: Option<Vec<Arc<str>>>,
+        /// Version that the caller saw.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<Arc<str>>,
+    },
+    /// Sets one custom field and keeps the others. Result: the case object.
+    CaseField {
+        /// Case.
+        case: Id,
+        /// Key of the field.
+        field: Arc<str>,
+        /// Value; null empties it.
+        value: Value,
+        /// Version that the caller saw.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<Arc<str>>,
+    },
+    /// Merges extended fields. Result: the case object.
+    CaseExtendedFields {
+        /// Case.
+        case: Id,
+        /// `{<name>_as_<type>: text}`.
+        fields: Value,
+        /// Version that the caller saw.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<Arc<str>>,
+    },
+    /// Adds attachments of any kinds, all or none. Result: the case object with its attachments.
+    AttachmentsAdd {
+        /// Case.
+        case: Id,
+        /// Seed for ids.
+        id: Id,
+        /// Bodies as in [`Command::CommentAdd`].
+        items: Vec<Value>,
+    },
+    /// Changes an observable. Result: the case object.
+    ObservableUpdate {
+        /// Case.
+        case: Id,
+        /// Observable.
+        observable: Id,
+        /// `{value?, description?}`.
+        body: Value,
+    },
+    /// Removes observables. Result: the case object.
+    ObservablesDelete {
+        /// Case.
+        case: Id,
+        /// Observables.
+        observables: Vec<Id>,
+    },
+    /// Records that an outside service took the case. Result: the case object with its attachments.
+    CasePushed {
+        /// Case.
+        case: Id,
+        /// Connector: `{id, name}`.
+        connector: Value,
+        /// What the service answered: `{id, title, url, pushedDate}`.
+        result: Value,
+        /// Attachments that went with it.
+        comments: Vec<Id>,
+    },
     /// Asks a question or a settlement.
     QuestionAsk(Box<Question>),
     /// A person's decision; `hash` must be the row's. Result: the row.
@@ -144,6 +245,17 @@ pub enum Command {
         comment: Option<Arc<str>>,
         /// Settlement `happened`: the output the step gets.
         output: Option<Value>,
+    },
+    /// Says something on an open row without deciding it: asks back, replies, hands it on. Result: the row.
+    QuestionRemark {
+        /// Row.
+        id: Id,
+        /// What kind.
+        kind: crate::question::RemarkKind,
+        /// Delegation: to whom.
+        to: Option<Arc<str>>,
+        /// Text.
+        text: Option<Arc<str>>,
     },
     /// Closes an open row without an answer.
     QuestionClose {

@@ -1,7 +1,7 @@
 //! Attachments of a case: comments, alerts, references; Kibana calls all of them comments.
 //!
 //! Invariants: an alert is attached to a case at most once; every change of an attachment changes its case; numbers within a case grow.
-//! Not here: files and push.
+//! Not here: the content of files (`api`), push (`push`).
 //! Source: `reference/kibana-apis.md` §2.9, §2.11.
 
 use crate::actor::{Actor, user_object};
@@ -19,6 +19,12 @@ use stdx::{Id, Object, Time, Value};
 pub const COMMENT_CHARS_MAX: usize = 30_000;
 /// Most references and persistable states of one case.
 pub const REFERENCES_MAX: usize = 100;
+/// Most attachments of one request.
+pub const BULK_MAX: usize = 1000;
+/// Most events of one case.
+pub const EVENTS_MAX: u64 = 1000;
+/// Member of a body that holds the content of a file, base64; it is stored beside the body.
+pub const CONTENT: &str = "_content";
 /// Kinds of attachments.
 pub const KINDS: [&str; 6] = ["user", "alert", "actions", "externalReference", "persistableState", "event"];
 
@@ -49,6 +55,12 @@ pub struct Attachment {
     pub created: Stamp,
     /// Last change.
     pub updated: Option<Stamp>,
+    /// Last push to an outside service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pushed: Option<Stamp>,
+    /// Content of a file, base64; shown by its own route alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Arc<str>>,
 }
 
 impl Attachment {
@@ -64,8 +76,8 @@ impl Attachment {
         }
         o.insert("created_at", self.created.at.iso());
         o.insert("created_by", user_object(&self.created.by));
-        o.insert("pushed_at", Value::Null);
-        o.insert("pushed_by", Value::Null);
+        o.insert("pushed_at", self.pushed.as_ref().map(|s| s.at.iso()));
+        o.insert("pushed_by", self.pushed.as_ref().map_or(Value::Null, |s| user_object(&s.by)));
         o.insert("updated_at", self.updated.as_ref().map(|s| s.at.iso()));
         o.insert("updated_by", self.updated.as_ref().map_or(Value::Null, |s| user_object(&s.by)));
         if !self.watchfire.is_null() {
@@ -129,6 +141,8 @@ fn insert(rows: &mut Rows, now: Time, by: &Actor, case: &mut Case, new: New<'_>)
         watchfire: new.watchfire,
         created: Stamp { at: now, by: by.clone() },
         updated: None,
+        pushed: None,
+        content: new.content,
     };
     let mut payload = Object::new();
     payload.insert("type", attachment.kind.clone());
@@ -147,6 +161,64 @@ struct New<'a> {
     kind: &'a str,
     body: Value,
     watchfire: Value,
+    content: Option<Arc<str>>,
+}
+
+/// Adds many attachments, all or none. Result: the case with all attachments.
+pub(crate) fn add_many(
+    rows: &mut Rows,
+    now: Time,
+    by: &Actor,
+    key: &SpaceId,
+    seed: &Id,
+    items: &[Value],
+) -> Result<Value, Refusal> {
+    if items.is_empty() || items.len() > BULK_MAX {
+        return Err(invalid(format!("The length of the field attachments must be between 1 and {BULK_MAX}.")));
+    }
+    let mut last = Value::Null;
+    for (k, item) in items.iter().enumerate() {
+        let id = if k == 0 { seed.clone() } else { stdx::id::uuid_v8(now, &[seed, "attachment", &k.to_string()]) };
+        last = add(rows, now, by, key, &id, &plain(item)?)?;
+    }
+    Ok(last)
+}
+
+/// An attachment of the newer form (`comment`, `stack.alert`, `stack.event`) in the form that is stored.
+fn plain(item: &Value) -> Result<Value, Refusal> {
+    let o = object(item, "attachment")?;
+    let kind = o.get("type").and_then(Value::as_str).unwrap_or("");
+    let of = |path: &[&str]| item.path(path).cloned().unwrap_or_default();
+    let ids = || match o.get("attachmentId") {
+        Some(v @ Value::Array(_)) => v.clone(),
+        Some(v) => Value::array([v.clone()]),
+        None => Value::Null,
+    };
+    let indices = || match of(&["metadata", "index"]) {
+        Value::Null => Value::Null,
+        v @ Value::Array(_) => v,
+        v => Value::array([v]),
+    };
+    let mut out = Object::new();
+    match kind {
+        "comment" => {
+            out.insert("type", "user");
+            out.insert("comment", of(&["data", "content"]));
+        }
+        "stack.alert" | "security.alert" => {
+            out.insert("type", "alert");
+            out.insert("alertId", ids());
+            out.insert("index", indices());
+            out.insert("rule", of(&["metadata", "rule"]));
+        }
+        "stack.event" | "security.event" => {
+            out.insert("type", "event");
+            out.insert("eventId", ids());
+            out.insert("index", indices());
+        }
+        _ => return Ok(item.clone()),
+    }
+    Ok(out.into())
 }
 
 /// Adds an attachment of any kind. Result: the case with all attachments.
@@ -181,6 +253,7 @@ pub(crate) fn add(
     }
     let watchfire = o.get("watchfire").cloned().unwrap_or_default();
     let mut rest = o.clone();
+    let content = rest.remove(CONTENT).and_then(|v| v.as_str().map(Arc::from)).filter(|_| kind == "externalReference");
     for member in ["type", "owner", "watchfire", "text", "id", "version"] {
         rest.remove(member);
     }
@@ -202,15 +275,51 @@ pub(crate) fn add(
             "Case has reached the maximum allowed number ({REFERENCES_MAX}) of attached persistable state and external reference attachments."
         )));
     }
+    let mut events = 0;
+    if kind == "event" {
+        events = new_events(rows, &case, &mut rest)?;
+        if events == 0 {
+            return Ok(case::with_comments(rows, &case));
+        }
+    }
     case.room_for_actions(1)?;
     let mut next = case.touched(now, by);
     if kind == "user" {
         next.comments += 1;
     }
-    insert(rows, now, by, &mut next, New { id: id.clone(), kind, body: rest.into(), watchfire });
+    next.events += events;
+    insert(rows, now, by, &mut next, New { id: id.clone(), kind, body: rest.into(), watchfire, content });
     let api = case::with_comments(rows, &next);
     rows.cases.set(key.clone(), Some(next));
     Ok(api)
+}
+
+/// Leaves the events in `body` that the case does not have yet; how many.
+fn new_events(rows: &Rows, case: &Case, body: &mut Object) -> Result<u64, Refusal> {
+    if &*case.status == "closed" {
+        return Err(invalid("Event cannot be attached to a closed case"));
+    }
+    let (ids, indices) = (strings_of(Some(required(body, "eventId")?)), strings_of(Some(required(body, "index")?)));
+    if ids.is_empty() || ids.len() != indices.len() {
+        return Err(invalid("Received an event comment with ids and indices arrays of different lengths"));
+    }
+    let there: BTreeSet<Arc<str>> = rows
+        .attachments_of_case(&case.id)
+        .filter(|a| &*a.kind == "event")
+        .flat_map(|a| strings_of(a.body.get("eventId")))
+        .collect();
+    let (mut new, mut seen) = (Vec::new(), there.clone());
+    for pair in ids.into_iter().zip(indices) {
+        if seen.insert(pair.0.clone()) {
+            new.push(pair);
+        }
+    }
+    if case.events + new.len() as u64 > EVENTS_MAX {
+        return Err(invalid(format!("Case has reached the maximum allowed number ({EVENTS_MAX}) of attached events.")));
+    }
+    body.insert("eventId", Value::array(new.iter().map(|(id, _)| Value::from(id.clone()))));
+    body.insert("index", Value::array(new.iter().map(|(_, index)| Value::from(index.clone()))));
+    Ok(new.len() as u64)
 }
 
 fn alert_request(o: &Object) -> Result<Vec<Attach>, Refusal> {
@@ -317,7 +426,7 @@ fn attach_to(
             ("rule", rule),
         ]);
         let id = if k == 0 { id.clone() } else { stdx::id::uuid_v8(now, &[id, &k.to_string()]) };
-        insert(rows, now, by, &mut next, New { id, kind: "alert", body, watchfire: Value::Null });
+        insert(rows, now, by, &mut next, New { id, kind: "alert", body, watchfire: Value::Null, content: None });
     }
     let api = case::with_comments(rows, &next);
     rows.cases.set((case.space.clone(), case.id.clone()), Some(next));
@@ -385,6 +494,10 @@ pub(crate) fn delete(rows: &mut Rows, now: Time, by: &Actor, key: &SpaceId, id: 
     let mut next = case.touched(now, by);
     match &*old.kind {
         "user" => next.comments = next.comments.saturating_sub(1),
+        "event" => {
+            let n = strings_of(old.body.get("eventId")).len() as u64;
+            next.events = next.events.saturating_sub(n);
+        }
         "alert" => {
             for alert in old.alert_ids() {
                 alert::link(rows, now, &(case.space.clone(), alert), &case.id, false, None);

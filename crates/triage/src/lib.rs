@@ -11,6 +11,7 @@ pub mod check;
 pub mod command;
 pub mod comment;
 pub mod observable;
+pub mod push;
 pub mod question;
 pub mod rows;
 #[cfg(test)]
@@ -19,7 +20,7 @@ pub mod user_action;
 
 pub use actor::Actor;
 pub use alert::Alert;
-pub use apply::{ROUNDS, apply, audit, reads};
+pub use apply::{ROUNDS, apply, audit, audits, reads};
 pub use case::Case;
 pub use command::{Command, Refusal, RefusalKind};
 pub use comment::Attachment;

@@ -6,7 +6,7 @@
 use crate::actor::Actor;
 use crate::case::{self, Change};
 use crate::check::{invalid, object, required, text};
-use crate::command::Refusal;
+use crate::command::{Refusal, RefusalKind};
 use crate::rows::{Rows, SpaceId};
 use stdx::{Id, Time, Value};
 
@@ -78,6 +78,86 @@ pub(crate) fn add(
         ]),
     )]);
     next.act(rows, now, by, Change { kind: "observables", action: "add", payload, before: Value::Null, comment: None });
+    let api = next.to_api(Some(Vec::new()));
+    rows.cases.set(key.clone(), Some(next));
+    Ok(api)
+}
+
+fn missing(case: &Id, id: &Id) -> Refusal {
+    Refusal::new(RefusalKind::NotFound, format!("Failed to find observable {id} in case {case}"))
+}
+
+fn changed(action: &'static str, word: &'static str, count: usize, list: Value) -> Change {
+    let payload = Value::object([(
+        "observables",
+        Value::object([("count", Value::from(count)), ("actionType", Value::from(action)), (word, list)]),
+    )]);
+    Change { kind: "observables", action, payload, before: Value::Null, comment: None }
+}
+
+/// Changes value and description of an observable; its type stays. Result: the case object.
+pub(crate) fn update(
+    rows: &mut Rows,
+    now: Time,
+    by: &Actor,
+    key: &SpaceId,
+    id: &Id,
+    body: &Value,
+) -> Result<Value, Refusal> {
+    let case = case::get(rows, key)?.clone();
+    let o = object(body, "request body.observable")?;
+    let is = |v: &Value| v.get("id").and_then(Value::as_str) == Some(id);
+    let Some(at) = case.observables.iter().position(is) else { return Err(missing(&case.id, id)) };
+    let mut new = case.observables[at].as_object().cloned().unwrap_or_default();
+    if let Some(value) = o.get("value") {
+        let value = text(value, "value")?.trim();
+        if value.is_empty() || value.chars().count() > VALUE_CHARS_MAX {
+            return Err(invalid(format!("The value of an observable must have 1 to {VALUE_CHARS_MAX} characters.")));
+        }
+        let same = |(i, v): (usize, &Value)| {
+            i != at && v.get("typeKey") == new.get("typeKey") && v.get("value").and_then(Value::as_str) == Some(value)
+        };
+        if case.observables.iter().enumerate().any(same) {
+            return Err(invalid("Invalid duplicated observables in request."));
+        }
+        new.insert("value", value);
+    }
+    if let Some(description) = o.get("description") {
+        if !description.is_null() {
+            text(description, "description")?;
+        }
+        new.insert("description", description.clone());
+    }
+    if Value::from(new.clone()) == case.observables[at] {
+        return Ok(case.to_api(Some(Vec::new())));
+    }
+    new.insert("updatedAt", now.iso());
+    case.room_for_actions(1)?;
+    let mut next = case.touched(now, by);
+    next.observables[at] = Value::from(new);
+    let list = Value::array([next.observables[at].clone()]);
+    next.act(rows, now, by, changed("update", "updated", 1, list));
+    let api = next.to_api(Some(Vec::new()));
+    rows.cases.set(key.clone(), Some(next));
+    Ok(api)
+}
+
+/// Removes observables; one that is missing refuses all. Result: the case object.
+pub(crate) fn delete(rows: &mut Rows, now: Time, by: &Actor, key: &SpaceId, ids: &[Id]) -> Result<Value, Refusal> {
+    let case = case::get(rows, key)?.clone();
+    let id_of = |v: &Value| v.get("id").and_then(Value::as_str).map(Id::from);
+    if let Some(gone) = ids.iter().find(|id| !case.observables.iter().any(|o| id_of(o).as_ref() == Some(*id))) {
+        return Err(missing(&case.id, gone));
+    }
+    if ids.is_empty() {
+        return Ok(case.to_api(Some(Vec::new())));
+    }
+    case.room_for_actions(1)?;
+    let mut next = case.touched(now, by);
+    let off = |o: &Value| id_of(o).is_some_and(|id| ids.contains(&id));
+    let removed: Vec<Value> = next.observables.iter().filter(|o| off(o)).cloned().collect();
+    next.observables.retain(|o| !off(o));
+    next.act(rows, now, by, changed("delete", "deleted", removed.len(), Value::from(removed)));
     let api = next.to_api(Some(Vec::new()));
     rows.cases.set(key.clone(), Some(next));
     Ok(api)

@@ -4,6 +4,10 @@
 //! ran under a question is byte for byte what the hash covers.
 //! Source: `design/engine.md` §2.2, §8.
 
+pub mod policy;
+
+pub use policy::{Person, Policy, Remark, RemarkKind, Tier};
+
 use crate::actor::Actor;
 use crate::command::{Refusal, RefusalKind};
 use crate::rows::Rows;
@@ -116,6 +120,9 @@ pub struct Question {
     /// Input only: JSON Schema of the answer, for the form and the check; `Null` takes any object.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub schema: Value,
+    /// Who may answer, how many must.
+    #[serde(default, skip_serializing_if = "Policy::is_plain")]
+    pub policy: Policy,
 }
 
 /// A person's word on a row.
@@ -186,6 +193,9 @@ pub struct QuestionRow {
     pub answers: Vec<Answer>,
     /// When it was closed, by an answer or without.
     pub closed_at: Option<Time>,
+    /// What was said without deciding, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<Remark>,
 }
 
 impl QuestionRow {
@@ -197,6 +207,7 @@ impl QuestionRow {
             o.insert("version", crate::version_text(self.version));
             o.insert("answers", stdx::json::to_value(&self.answers));
             o.insert("closed_at", stdx::json::to_value(&self.closed_at));
+            o.insert("remarks", stdx::json::to_value(&self.remarks));
         }
         v
     }
@@ -228,6 +239,7 @@ pub(crate) fn ask(rows: &mut Rows, question: &Question) -> Result<Value, Refusal
         version: 1,
         answers: Vec::new(),
         closed_at: None,
+        remarks: Vec::new(),
     };
     let value = row.to_value();
     rows.questions.set(question.id.clone(), Some(row));
@@ -246,7 +258,8 @@ pub(crate) struct Saying<'a> {
     pub output: Option<&'a Value>,
 }
 
-/// The first decision that completes the row wins; everything later is a conflict.
+/// The first decision that completes the row wins; everything later is a conflict. A rejection completes it at once, an approval when so
+/// many have approved who still have the right.
 pub(crate) fn decide(rows: &mut Rows, now: Time, by: &Actor, id: &Id, saying: Saying<'_>) -> Result<Value, Refusal> {
     let row = get(rows, id)?;
     let q = &row.question;
@@ -296,6 +309,7 @@ pub(crate) fn decide(rows: &mut Rows, now: Time, by: &Actor, id: &Id, saying: Sa
         }
         _ => {}
     }
+    policy::admit(rows, &row, &by.user, saying.verdict, now)?;
     if saying.comment.is_some_and(|c| c.chars().count() > COMMENT_CHARS_MAX) {
         return Err(Refusal::new(
             RefusalKind::Invalid,
@@ -303,9 +317,7 @@ pub(crate) fn decide(rows: &mut Rows, now: Time, by: &Actor, id: &Id, saying: Sa
         ));
     }
     let mut next = QuestionRow::clone(&row);
-    next.state = state;
     next.version += 1;
-    next.closed_at = Some(now);
     next.answers.push(Answer {
         by: by.clone(),
         verdict: saying.verdict,
@@ -313,6 +325,11 @@ pub(crate) fn decide(rows: &mut Rows, now: Time, by: &Actor, id: &Id, saying: Sa
         comment: saying.comment.cloned(),
         output: saying.output.cloned(),
     });
+    let enough = next.approvals(rows, now).count() >= q.policy.needed() as usize;
+    if state != QuestionState::Approved || enough {
+        next.state = state;
+        next.closed_at = Some(now);
+    }
     let value = next.to_value();
     rows.questions.set(id.clone(), Some(next));
     Ok(value)

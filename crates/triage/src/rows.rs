@@ -129,6 +129,8 @@ pub enum Key {
     CasesConfig(Arc<str>, Arc<str>),
     /// A row of the approvals inbox.
     Question(Id),
+    /// A user, as stored.
+    Person(Arc<str>),
 }
 
 /// Id of the `setting` record that holds the cases configuration of an owner.
@@ -155,6 +157,8 @@ pub struct Rows {
     pub numbers: Table<Arc<str>, u64>,
     /// Cases configuration by (space, owner).
     pub configs: BTreeMap<(Arc<str>, Arc<str>), Option<Value>>,
+    /// People by name; absence included.
+    pub people: BTreeMap<Arc<str>, Option<crate::question::Person>>,
     /// User actions that were added.
     pub actions: Vec<UserAction>,
     /// Cases that were deleted, whose attachments and user actions go with them, and how many user actions had been added then:
@@ -182,7 +186,12 @@ impl Rows {
             Key::CaseNumber(k) => self.numbers.known(k),
             Key::CasesConfig(s, o) => self.configs.contains_key(&(s.clone(), o.clone())),
             Key::Question(k) => self.questions.known(k),
+            Key::Person(k) => self.people.contains_key(k),
         }
+    }
+    /// A person, where they were loaded and are there.
+    pub fn person(&self, user: &str) -> Option<&crate::question::Person> {
+        self.people.get(user).and_then(Option::as_ref)
     }
     /// A point to go back to.
     pub fn mark(&self) -> Mark {

@@ -10,6 +10,8 @@ use expect_test::{Expect, expect};
 use std::sync::Arc;
 use stdx::{Id, Time, Value};
 
+mod parts;
+
 /// Rows as an empty database would give them: whatever is read is loaded as absent first.
 #[derive(Default)]
 struct World {
@@ -34,6 +36,7 @@ impl World {
                     Key::CaseNumber(k) => self.rows.numbers.load(k, Some(1)),
                     Key::CasesConfig(s, o) => drop(self.rows.configs.insert((s, o), self.config.clone())),
                     Key::Question(k) => self.rows.questions.load(k, None),
+                    Key::Person(k) => drop(self.rows.people.insert(k, None)),
                 }
             }
         }
@@ -606,6 +609,7 @@ fn question(kind: QuestionKind) -> Question {
         about: Value::Null,
         running_until: None,
         schema: Value::Null,
+        policy: crate::question::Policy::default(),
     }
 }
 

@@ -91,6 +91,17 @@ impl Client {
         self.read(&url, status, &text)
     }
 
+    /// Sends a raw body to the Kibana-compatible API; the answer's bytes.
+    pub async fn bytes(&self, method: &str, path: &str, body: Option<(&str, Vec<u8>)>) -> Result<Vec<u8>, Failure> {
+        let space = if self.server.space == "default" { String::new() } else { format!("/s/{}", self.server.space) };
+        let url = format!("{}{space}{path}", self.server.url.trim_end_matches('/'));
+        let (status, bytes) = self.send_raw(method, &url, body).await?;
+        if !(200..300).contains(&status) {
+            self.read(&url, status, &String::from_utf8_lossy(&bytes))?;
+        }
+        Ok(bytes)
+    }
+
     /// Sends a raw body to the Elasticsearch-compatible API; status and text come back whatever they are.
     pub async fn es(&self, method: &str, path: &str, body: Option<(&str, Vec<u8>)>) -> Result<(u16, String), Failure> {
         let url = format!("{}{path}", self.server.es_url.trim_end_matches('/'));
@@ -98,6 +109,16 @@ impl Client {
     }
 
     async fn send(&self, method: &str, url: &str, body: Option<(&str, Vec<u8>)>) -> Result<(u16, String), Failure> {
+        let (status, bytes) = self.send_raw(method, url, body).await?;
+        Ok((status, String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    async fn send_raw(
+        &self,
+        method: &str,
+        url: &str,
+        body: Option<(&str, Vec<u8>)>,
+    ) -> Result<(u16, Vec<u8>), Failure> {
         let unreachable =
             |e: reqwest::Error| Failure::Unreachable { url: url.to_owned(), why: e.without_url().to_string() };
         let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap_or(reqwest::Method::GET);
@@ -113,8 +134,8 @@ impl Client {
         }
         let response = request.send().await.map_err(unreachable)?;
         let status = response.status().as_u16();
-        let text = response.text().await.map_err(unreachable)?;
-        Ok((status, text))
+        let bytes = response.bytes().await.map_err(unreachable)?;
+        Ok((status, bytes.into()))
     }
 
     fn read(&self, url: &str, status: u16, text: &str) -> Result<Value, Failure> {

@@ -13,6 +13,7 @@ pub mod demo;
 pub mod detect;
 pub mod doctor;
 pub mod doubles;
+pub mod halt;
 pub mod ingest;
 pub mod rule;
 pub mod serve;
@@ -60,6 +61,8 @@ pub enum Command {
     Alert(alert::Args),
     /// Approvals: list, show, approve, reject, settle.
     Approval(approval::Args),
+    /// Stop every unsent destructive effect; `--lift` ends that, `--status` shows the envelope.
+    Halt(halt::Args),
     /// Connectors: list, get, create, test, delete.
     Connector(connector::Args),
     /// Users: list, create.
@@ -102,6 +105,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Case(args) => case::run(args, &server, json).await,
         Command::Alert(args) => alert::run(args, &server, json).await,
         Command::Approval(args) => approval::run(args, &server, json).await,
+        Command::Halt(args) => halt::run(args, &server, json).await,
         Command::Connector(args) => connector::run(args, &server, json).await,
         Command::User(args) => user::run(args, &server, json).await,
         Command::Apikey(args) => apikey::run(args, &server, json).await,

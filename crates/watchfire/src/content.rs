@@ -25,7 +25,8 @@ pub fn workflows() -> Vec<(String, String)> {
 }
 
 fn files<E: RustEmbed>(end: &str) -> Vec<(String, String)> {
-    let mut names: Vec<_> = E::iter().filter(|n| n.ends_with(end) && !n.contains('/')).collect();
+    let mut names: Vec<_> =
+        E::iter().filter(|n| n.ends_with(end) && !n.ends_with(".test.yaml") && !n.contains('/')).collect();
     names.sort();
     let text = |name: &str| E::get(name).map(|f| String::from_utf8_lossy(&f.data).into_owned());
     names.into_iter().filter_map(|name| Some((name.to_string(), text(&name)?))).collect()

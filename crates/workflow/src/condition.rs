@@ -92,6 +92,25 @@ impl Condition {
         Self { source: text, refs, code }
     }
 
+    /// Compiles a condition that is known at run time only; the mistake of a text that cannot be read.
+    pub fn of_text(text: &Arc<str>, limits: Limits) -> Result<Self, String> {
+        let (refs, code) = if is_template(text) {
+            let (compiled, error) = Text::compile(text, limits);
+            if let Some(error) = error {
+                return Err(error.message);
+            }
+            (compiled.refs.clone(), Code::Text(compiled))
+        } else {
+            let code = match text.trim() {
+                "true" => Code::Bool(true),
+                "false" => Code::Bool(false),
+                _ => Code::Kql(Arc::new(engine::parse(text).map_err(|(message, _)| message)?.0)),
+            };
+            (Refs::scan(text), code)
+        };
+        Ok(Self { source: text.clone(), refs, code })
+    }
+
     /// Evaluates.
     ///
     /// - errors: the sentence the step fails with, without the step's name.

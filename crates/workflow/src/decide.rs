@@ -6,6 +6,7 @@
 //! Source: `design/engine.md` §1, §2, §8.
 
 mod approval;
+mod approvers;
 mod context;
 mod effect;
 mod flow;
@@ -74,6 +75,8 @@ pub enum Unbound {
     Ask,
     /// The question's yes is enough.
     Allow,
+    /// Every destructive step asks, also one that no question guards: the workflow's level in the containment envelope.
+    Always,
 }
 
 /// How far one turn goes.

@@ -6,21 +6,37 @@
 //! Source: `design/engine.md` §1, §2.4; `reference/workflow-steps.md`.
 
 mod ai;
+mod ai_more;
+mod alerts;
 mod alerts_status;
 mod cases;
+mod cases_push;
+mod cases_read;
 mod connector;
 mod console;
+mod data_aggregate;
+mod data_items;
+mod data_join;
+mod data_json;
+mod data_regex;
 mod data_set;
-mod elasticsearch_search;
+pub mod elasticsearch;
 mod end;
+pub mod endpoint;
+mod entity_store;
 mod http;
+pub mod kibana;
 mod kibana_request;
+mod rerank;
+mod security_exceptions;
+mod security_graph;
+mod security_rules;
 mod wait;
 mod wait_for_approval;
 
-use crate::catalogue::{Catalogue, ConnectorView, OperationMeta};
+use crate::catalogue::{Catalogue, ConnectorView, OperationMeta, Vendor};
 use crate::core::{Class, Decision, Fault, Start, Status, StepPath};
-use crate::template::Params;
+use crate::template::{Limits, Params, Root};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -75,7 +91,16 @@ pub struct StepCx<'a> {
     pub calls: u32,
     /// Step timeout, for steps that give it a meaning of their own.
     pub timeout: Option<&'a crate::program::Timeout>,
+    /// What the parameters were rendered with; empty when the step goes on after an effect.
+    pub root: &'a Root,
+    /// The parameters as they were written.
+    pub written: &'a Params,
+    /// Limits of templates.
+    pub limits: Limits,
 }
+
+/// Items of a list that one step works on at most.
+pub(crate) const ITEMS_MAX: usize = 100_000;
 
 impl StepCx<'_> {
     /// An id for something this step creates: same run, path, call and tag, same id.
@@ -178,6 +203,18 @@ pub trait StepType: Sync + std::fmt::Debug {
     fn class_written(&self, _params: &Params, operation: Option<&OperationMeta>) -> Class {
         operation.map_or(Class::None, |o| o.class).max(self.meta().class)
     }
+    /// Schema of the output, where [`StepMeta::output`] does not hold it.
+    fn output(&self) -> Option<Value> {
+        None
+    }
+    /// Members of `with` that the step renders itself, item by item.
+    fn unrendered(&self) -> &'static [&'static str] {
+        &[]
+    }
+    /// Parameters in which a secret may stand.
+    fn secret_params(&self) -> &'static [&'static str] {
+        &[]
+    }
     /// Starts.
     fn start(&self, cx: &StepCx<'_>, params: Value) -> Next;
     /// Goes on after an effect or a wait.
@@ -190,28 +227,75 @@ pub trait StepType: Sync + std::fmt::Debug {
     }
 }
 
-/// All step types that are code, sorted by name.
+/// All step types that are code, sorted by name; the families of the two APIs stand behind [`find`].
 pub static TABLE: &[&dyn StepType] = &[
+    &ai_more::AGENT,
+    &ai_more::CLASSIFY,
     &ai::PROMPT,
     &ai::SUMMARIZE,
     &cases::ADD_ALERTS,
+    &cases::ADD_ATTACHMENTS,
     &cases::ADD_COMMENT,
+    &cases::ADD_EVENTS,
     &cases::ADD_OBSERVABLES,
     &cases::ADD_TAGS,
     &cases::ASSIGN_CASE,
+    &cases::DELETE_OBSERVABLES,
     &cases::CLOSE_CASE,
     &cases::CREATE_CASE,
+    &cases::FROM_TEMPLATE,
+    &cases::DELETE_CASES,
+    &cases::DELETE_OBSERVABLE,
+    &cases_read::FIND_CASES,
+    &cases_read::FIND_SIMILAR,
+    &cases_read::ATTACHMENTS,
     &cases::GET_CASE,
+    &cases_read::GET_CASES,
+    &cases_read::BY_ALERT,
+    &cases_push::PUSH_CASES,
+    &cases::REMOVE_TAGS,
+    &cases::SET_CATEGORY,
+    &cases::SET_FIELD,
+    &cases::SET_DESCRIPTION,
+    &cases::SET_EXTENDED,
     &cases::SET_SEVERITY,
     &cases::SET_STATUS,
+    &cases::SET_TITLE,
+    &cases::UNASSIGN,
     &cases::UPDATE_CASE,
+    &cases::UPDATE_CASES,
+    &cases::UPDATE_OBSERVABLE,
     &console::CONSOLE,
+    &data_aggregate::AGGREGATE,
+    &data_join::CONCAT,
+    &data_join::DEDUPE,
+    &data_items::FILTER,
+    &data_items::FIND,
+    &data_items::MAP,
+    &data_json::PARSE,
+    &data_regex::EXTRACT,
+    &data_regex::REPLACE,
     &data_set::DATA_SET,
-    &elasticsearch_search::SEARCH,
+    &data_json::STRINGIFY,
+    &elasticsearch::REQUEST,
+    &entity_store::CRITICALITY,
     &http::HTTP,
+    &alerts::SET_ALERT_TAGS,
     &alerts_status::SET_ALERTS_STATUS,
     &kibana_request::KIBANA_REQUEST,
+    &rerank::RERANK,
+    &alerts::SECURITY_ASSIGN,
+    &alerts::ATTACK_ASSIGN,
+    &security_graph::GRAPH,
+    &security_exceptions::OF_LIST,
+    &security_exceptions::OF_RULE,
+    &security_rules::DISABLE,
+    &security_rules::ENABLE,
+    &security_graph::NARRATIVE,
     &alerts_status::SECURITY_SET_ALERT_STATUS,
+    &alerts::SECURITY_TAGS,
+    &alerts::ATTACK_STATUS,
+    &alerts::ATTACK_TAGS,
     &wait::WAIT,
     &wait_for_approval::WAIT_FOR_APPROVAL,
     &end::FAIL,
@@ -252,8 +336,16 @@ pub const FLOW: [(&str, &str, &str, &str); 7] = [
     ),
 ];
 
-/// Old names and what they are called now.
-const ALIASES: [(&str, &str); 8] = [
+/// Old spellings of types that are code.
+const ALIASES: [(&str, &str); 4] = [
+    ("data.parse_json", "data.parseJson"),
+    ("data.regex_extract", "data.regexExtract"),
+    ("data.regex_replace", "data.regexReplace"),
+    ("data.stringify_json", "data.stringifyJson"),
+];
+
+/// Types that still run and what to use instead; their output keeps its own shape.
+const DEPRECATED: [(&str, &str); 8] = [
     ("kibana.addCaseComment", "cases.addComment"),
     ("kibana.addCaseCommentDefaultSpace", "cases.addComment"),
     ("kibana.createCase", "cases.createCase"),
@@ -264,7 +356,25 @@ const ALIASES: [(&str, &str); 8] = [
     ("kibana.updateCaseDefaultSpace", "cases.updateCase"),
 ];
 
-/// The code of a step type, its operation if it has one, and its present name.
+/// Connector types whose steps are old, and what to use instead.
+const DEPRECATED_VENDORS: [(&str, &str); 5] = [
+    ("bedrock", "ai.prompt"),
+    ("gemini", "ai.prompt"),
+    ("gen-ai", "ai.prompt"),
+    ("inference", "ai.prompt"),
+    ("slack_api", "slack2.sendMessage"),
+];
+
+/// What to use instead of an old step type.
+pub fn deprecated(kind: &str) -> Option<&'static str> {
+    let instead = |(old, new): &(&str, &'static str)| (*old == kind).then_some(*new);
+    DEPRECATED.iter().chain(&ALIASES).find_map(instead).or_else(|| {
+        let vendor = kind.split_once('.')?.0;
+        DEPRECATED_VENDORS.iter().find(|(v, _)| *v == vendor).map(|(_, new)| *new)
+    })
+}
+
+/// The code of a step type, its operation if it has one, and the name to use instead where it is an old one.
 pub fn find(
     kind: &str,
     catalogue: &Catalogue,
@@ -273,8 +383,63 @@ pub fn find(
     if let Some(code) = TABLE.iter().find(|t| t.meta().name == name) {
         return Some((*code, None, code.meta().name));
     }
-    let operation = catalogue.operation(kind)?;
-    Some((CONNECTOR, Some(Arc::new(operation.clone())), ""))
+    let old = DEPRECATED.iter().find(|(old, _)| *old == kind).map_or("", |(_, new)| new);
+    if let Some(endpoint) = elasticsearch::endpoint_of(kind) {
+        return Some((&elasticsearch::NAMED, Some(Arc::new(elasticsearch::operation(endpoint))), old));
+    }
+    if let Some(endpoint) = kibana::endpoint_of(kind) {
+        return Some((&kibana::NAMED, Some(Arc::new(kibana::operation(endpoint))), old));
+    }
+    if let Some(operation) = catalogue.operation(kind) {
+        return Some((CONNECTOR, Some(Arc::new(operation.clone())), ""));
+    }
+    if let Some(family) = family(kind) {
+        return Some((family, Some(Arc::new(unknown_of_family(kind))), ""));
+    }
+    let operation = match crate::catalogue::vendor(kind, catalogue)? {
+        Vendor::Known(operation) => operation.clone(),
+        Vendor::UnknownAction(operation) => *operation,
+    };
+    Some((CONNECTOR, Some(Arc::new(operation)), ""))
+}
+
+/// The family that a type belongs to by its prefix.
+fn family(kind: &str) -> Option<&'static dyn StepType> {
+    let named = |prefix: &str| kind.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty());
+    if named("elasticsearch.") {
+        return Some(&elasticsearch::NAMED);
+    }
+    named("kibana.").then_some(&kibana::NAMED as &'static dyn StepType)
+}
+
+/// An action of a family that its table does not have: it may write, and it fails when it is reached unless it is given in the raw form.
+fn unknown_of_family(kind: &str) -> OperationMeta {
+    OperationMeta {
+        name: kind.into(),
+        title: words(kind).into(),
+        group: "elastic".into(),
+        class: Class::Write,
+        schema: Value::object([("type", Value::from("object"))]),
+        output: Value::object::<&str>([]),
+        connector: None,
+        deliver_within_s: None,
+    }
+}
+
+/// True for an action that nobody knows of a type that is known: worth a warning, while an unknown type is an error.
+pub fn unknown_action(kind: &str, catalogue: &Catalogue) -> bool {
+    if TABLE.iter().any(|t| t.meta().name == kind) || catalogue.operation(kind).is_some() {
+        return false;
+    }
+    if family(kind).is_some() {
+        return elasticsearch::endpoint_of(kind).is_none() && kibana::endpoint_of(kind).is_none();
+    }
+    matches!(crate::catalogue::vendor(kind, catalogue), Some(Vendor::UnknownAction(_)))
+}
+
+/// True where no connector file of this server provides the operation although the language names it.
+pub fn not_provided(kind: &str, catalogue: &Catalogue) -> bool {
+    catalogue.operation(kind).is_none() && matches!(crate::catalogue::vendor(kind, catalogue), Some(Vendor::Known(_)))
 }
 
 /// True where a missing `connector-id` is no mistake.
@@ -289,17 +454,49 @@ pub fn names(catalogue: &Catalogue) -> Vec<&str> {
         .map(|t| t.meta().name)
         .chain(FLOW.iter().map(|f| f.0))
         .chain(catalogue.operations.keys().map(|k| &**k))
+        .chain(crate::catalogue::vendors().map(|o| &*o.name))
+        .chain(FAMILY_NAMES.iter().map(|s| &**s))
         .collect()
+}
+
+static FAMILY_NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let elastic = elasticsearch::ENDPOINTS.keys().map(|n| format!("elasticsearch.{n}"));
+    elastic.chain(kibana::OPERATIONS.keys().map(|n| format!("kibana.{n}"))).collect()
+});
+
+/// Words of a dotted name, for titles: `indices.put_mapping` is `indices put mapping`.
+pub(crate) fn words(name: &str) -> String {
+    let mut out = String::with_capacity(name.len() + 8);
+    let mut lower = false;
+    for c in name.chars() {
+        if matches!(c, '.' | '_' | '-') {
+            out.push(' ');
+            lower = false;
+        } else {
+            if c.is_ascii_uppercase() && lower {
+                out.push(' ');
+            }
+            lower = c.is_ascii_lowercase() || c.is_ascii_digit();
+            out.push(c.to_ascii_lowercase());
+        }
+    }
+    out
 }
 
 static SCHEMAS: LazyLock<BTreeMap<&'static str, (Value, Value)>> = LazyLock::new(|| {
     let parse = |text: &str| stdx::json::parse(text).unwrap_or_default();
-    TABLE.iter().map(|t| t.meta()).map(|m| (m.name, (parse(m.schema), parse(m.output)))).collect()
+    let output = |t: &dyn StepType| t.output().unwrap_or_else(|| parse(t.meta().output));
+    TABLE.iter().map(|t| (t.meta().name, (parse(t.meta().schema), output(*t)))).collect()
 });
 
 /// The parsed schema of `with`.
 pub fn schema(meta: &StepMeta) -> Value {
     SCHEMAS.get(meta.name).map(|(schema, _)| schema.clone()).unwrap_or_default()
+}
+
+/// The parsed schema of the output.
+pub fn output(meta: &StepMeta) -> Value {
+    SCHEMAS.get(meta.name).map(|(_, output)| output.clone()).unwrap_or_default()
 }
 
 /// One row of the catalogue as the page reads it.
@@ -322,6 +519,10 @@ pub struct CatalogueRow {
     pub output: Value,
     /// Connector types.
     pub connector_types: Vec<Arc<str>>,
+    /// Parameters in which a secret may stand.
+    pub secret_params: Vec<Arc<str>>,
+    /// False where the language names it and nothing on this server provides it yet.
+    pub provided: bool,
     /// Example.
     pub example: Option<Arc<str>>,
 }
@@ -329,21 +530,27 @@ pub struct CatalogueRow {
 /// All step types: code, flow, and the operations of `catalogue`, sorted by name.
 pub fn catalogue(catalogue: &Catalogue) -> Vec<CatalogueRow> {
     let mut rows: BTreeMap<Arc<str>, CatalogueRow> = BTreeMap::new();
-    for o in catalogue.operations.values() {
+    let elastic = elasticsearch::ENDPOINTS.values().map(elasticsearch::operation);
+    let kibana = kibana::OPERATIONS.values().map(kibana::operation);
+    let vendors = crate::catalogue::vendors().cloned();
+    for o in elastic.chain(kibana).chain(vendors).chain(catalogue.operations.values().cloned()) {
         let row = CatalogueRow {
             kind: o.name.clone(),
             title: o.title.clone(),
             description: o.title.clone(),
-            group: "connectors".into(),
+            group: if &*o.group == "elastic" { "elastic".into() } else { "connectors".into() },
             effect: o.class,
             schema: o.schema.clone(),
             output: o.output.clone(),
             connector_types: o.connector.iter().cloned().collect(),
+            secret_params: vec![],
+            provided: !not_provided(&o.name, catalogue),
             example: None,
         };
         rows.insert(o.name.clone(), row);
     }
-    for m in TABLE.iter().map(|t| t.meta()) {
+    for t in TABLE {
+        let m = t.meta();
         let (schema, output) = SCHEMAS.get(m.name).cloned().unwrap_or_default();
         let row = CatalogueRow {
             kind: m.name.into(),
@@ -354,6 +561,8 @@ pub fn catalogue(catalogue: &Catalogue) -> Vec<CatalogueRow> {
             schema,
             output,
             connector_types: m.connectors.iter().map(|c| (*c).into()).collect(),
+            secret_params: t.secret_params().iter().map(|p| (*p).into()).collect(),
+            provided: true,
             example: Some(m.example.into()),
         };
         rows.insert(m.name.into(), row);
@@ -368,6 +577,8 @@ pub fn catalogue(catalogue: &Catalogue) -> Vec<CatalogueRow> {
             schema: Value::object([("type", Value::from("object"))]),
             output: Value::Null,
             connector_types: vec![],
+            secret_params: vec![],
+            provided: true,
             example: Some(example.into()),
         };
         rows.insert(name.into(), row);
@@ -395,6 +606,40 @@ fn required(params: &Value, key: &str, kind: &str) -> Result<Arc<str>, Fault> {
 
 fn invalid(message: String) -> Fault {
     Fault::new("InvalidInput", message)
+}
+
+fn error(message: impl Into<Arc<str>>) -> Fault {
+    Fault::new("Error", message)
+}
+
+fn too_many(n: usize) -> Fault {
+    error(format!("{n} items are more than the {ITEMS_MAX} that one step works on"))
+}
+
+/// The name of a value's type as JavaScript has it, for messages.
+fn js_type(value: &Value) -> &'static str {
+    if value.is_null() { "null" } else { value.type_name() }
+}
+
+/// JSON text of a list or object as that value, everything else as it is.
+fn list_like(value: Value) -> Value {
+    match value.as_str().map(str::trim) {
+        Some(text) if text.starts_with(['[', '{']) => stdx::json::parse(text).unwrap_or(value),
+        _ => value,
+    }
+}
+
+/// A request to our own API.
+fn own_call(operation: &str, request: Value, class: Class, memo: Value, closes: bool) -> Next {
+    let call = CallSpec {
+        operation: operation.into(),
+        connector: None,
+        target: Value::Null,
+        params: request,
+        class,
+        lane: "own".into(),
+    };
+    Next::Call { call: Box::new(call), memo, closes }
 }
 
 /// Coerces scalar text to the declared type, as authors pass `"{{ inputs.flag }}"` where a boolean is declared.
@@ -445,6 +690,7 @@ mod tests {
                 let v = stdx::json::parse(text).unwrap_or_else(|e| panic!("{}: {e}: {text}", m.name));
                 assert!(jsonschema::validator_for(&(&v).into()).is_ok(), "{}: {text}", m.name);
             }
+            assert!(jsonschema::validator_for(&(&output(m)).into()).is_ok(), "{}", m.name);
         }
     }
 

@@ -325,6 +325,21 @@ impl Params {
             }
         })
     }
+    /// Renders all members but those of `keep`, which stay as they were written.
+    pub fn eval_except(&self, root: &Root, keep: &[&str]) -> Result<Option<Value>, String> {
+        let Self::Object(members) = self else { return self.eval(root) };
+        if keep.is_empty() {
+            return self.eval(root);
+        }
+        let mut out = Object::new();
+        for (key, param) in members {
+            let value = if keep.contains(&&**key) { Some(param.source()) } else { param.eval(root)? };
+            if let Some(value) = value {
+                out.insert(key.clone(), value);
+            }
+        }
+        Ok(Some(Value::from(out)))
+    }
     /// The member `key`, if it is written as a map.
     pub fn member(&self, key: &str) -> Option<Member<'_>> {
         match self {

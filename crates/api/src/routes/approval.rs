@@ -32,6 +32,13 @@ pub const ROUTES: &[Route] = &[
     Route::change(Method::Post, "/api/watchfire/approvals/{id}/decide", DECIDE, "Approves or rejects", h!(decide)),
     Route::change(
         Method::Post,
+        "/api/watchfire/approvals/{id}/remark",
+        DECIDE,
+        "Asks back, replies or hands an approval on",
+        h!(remark),
+    ),
+    Route::change(
+        Method::Post,
         "/api/watchfire/approvals/{id}/settle",
         DECIDE,
         "Settles an unknown outcome",
@@ -158,11 +165,15 @@ pub(crate) fn wire(cx: &Ctx, row: &QuestionRow, whole: bool) -> Result<Json> {
     let q = &row.question;
     let open = row.state == QuestionState::Open;
     let may = cx.principal.may("approvals:decide");
+    let user = &cx.principal.user;
+    let person = cx.read(|r| r.record_get(store::Noun::User, crate::auth::EVERYWHERE, user))?.map(|r| person(&r.body));
     let why_not = match (open, may) {
         (false, _) => Some(format!("it is {}", state_word(row.state))),
         (_, false) => Some("you lack the privilege approvals:decide".to_owned()),
-        _ => None,
+        _ => row.may_not(user, person.as_ref(), cx.now),
     };
+    let may = may && why_not.is_none();
+    let approved = row.answers.iter().filter(|a| a.verdict == Verdict::Approve).count();
     let about = extras::about(cx, q, whole)?;
     let unbound: Vec<_> = q
         .unbound
@@ -180,10 +191,22 @@ pub(crate) fn wire(cx: &Ctx, row: &QuestionRow, whole: bool) -> Result<Json> {
         "execution": q.execution, "step": q.step, "step_execution": crate::run::step_id_of_text(&q.execution, &q.path),
         "case": about.case, "alerts": about.alerts, "evidence": about.evidence,
         "asked_at": q.asked_at.iso(), "expires_at": q.expires_at.map(stdx::Time::iso), "on_expiry": on_expiry(row),
-        "quorum": {"needed": 1, "given": row.answers.len()},
+        "quorum": {"needed": q.policy.needed(), "given": approved},
+        "approvers": {"users": q.policy.users, "roles": q.policy.roles, "forbid_self": q.policy.forbid_self,
+                      "escalation": q.policy.tiers, "delegates": row.delegates().collect::<Vec<_>>()},
+        "remarks": row.remarks.iter().map(|r| json!({"by": r.by.user, "at": r.at.iso(), "kind": r.kind, "to": r.to, "text": r.text}))
+            .collect::<Vec<_>>(),
         "may_decide": open && may, "may_not_because": why_not,
         "decisions": answers(row), "settlement": settlement,
     }))
+}
+
+fn person(body: &Value) -> triage::question::Person {
+    let roles = body.get("roles").and_then(Value::as_array).unwrap_or_default();
+    triage::question::Person {
+        enabled: body.get("enabled").and_then(Value::as_bool).unwrap_or(true),
+        roles: roles.iter().filter_map(|v| v.as_str().map(Arc::from)).collect(),
+    }
 }
 
 fn settlement(q: &triage::Question) -> Json {
@@ -245,6 +268,21 @@ async fn decide(cx: Ctx) -> Result<Reply> {
     let hash: Option<Arc<str>> = body.get("hash").and_then(Json::as_str).map(Arc::from);
     let id = cx.param("id");
     let ask = Command::QuestionDecide { id: Id::from(id), verdict, hash, comment: comment(&body)?, output: None };
+    let row = answer(&cx, id, ask).await?;
+    Ok(Reply::ok(wire(&cx, &row, true)?))
+}
+
+async fn remark(cx: Ctx) -> Result<Reply> {
+    let body = cx.json()?;
+    let kind = match body.get("kind").and_then(Json::as_str) {
+        Some("ask") => triage::question::RemarkKind::Ask,
+        Some("reply") => triage::question::RemarkKind::Reply,
+        Some("delegate") => triage::question::RemarkKind::Delegate,
+        _ => return Err(ApiError::invalid("[request body.kind]: expected `ask`, `reply` or `delegate`")),
+    };
+    let text = |key: &str| body.get(key).and_then(Json::as_str).map(str::trim).filter(|t| !t.is_empty()).map(Arc::from);
+    let id = cx.param("id");
+    let ask = Command::QuestionRemark { id: Id::from(id), kind, to: text("to"), text: text("text") };
     let row = answer(&cx, id, ask).await?;
     Ok(Reply::ok(wire(&cx, &row, true)?))
 }

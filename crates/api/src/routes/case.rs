@@ -1,7 +1,8 @@
 //! Cases: create, get, find, change, delete; what belongs to a case and is read with it.
 //!
 //! Invariants: every change is one commit; a `PATCH` of many cases changes all or none; answers have Kibana's status codes (create 200, delete 204).
-//! Not here: validation and transitions (`triage::case`), comments (`comment`), configuration (`configure`).
+//! Not here: validation and transitions (`triage::case`), comments (`comment`), configuration (`configure`), observables, files and push
+//! (`case_parts`).
 //! Source: `reference/kibana-apis.md` §2.
 
 use crate::error::{ApiError, ErrorCode, Result};
@@ -54,8 +55,6 @@ pub const ROUTES: &[Route] = &[
     Route::read(Method::Get, "/api/cases/tags", READ, "Lists the tags in use", h!(tags)),
     Route::read(Method::Get, "/api/cases/reporters", READ, "Lists who opened cases", h!(reporters)),
     Route::read(Method::Get, "/api/cases/status", READ, "Counts cases by status", h!(status)),
-    Route::change(Method::Post, "/internal/cases/{id}/observables", WRITE, "Adds an observable", h!(observable)),
-    Route::change(Method::Post, "/api/cases/{id}/observables", WRITE, "Adds an observable", h!(observable)),
     Route::read(Method::Post, "/internal/cases/_bulk_get", READ, "Gets many cases", h!(bulk_get)),
 ];
 
@@ -250,7 +249,26 @@ fn filter(cx: &Ctx, page: usize, size: usize) -> Result<CaseFilter> {
         Some(word) => CaseSort::of(word)
             .ok_or_else(|| ApiError::invalid(format!("Invalid value \"{word}\" supplied to \"sortField\"")))?,
     };
+    let custom_fields = match cx.query.get("customFields").filter(|t| !t.is_empty()) {
+        None => Vec::new(),
+        Some(text) => {
+            let wrong = || ApiError::invalid("Invalid value supplied to \"customFields\"");
+            let given = stdx::json::parse(text).map_err(|_| wrong())?;
+            let mut out = Vec::new();
+            for (key, values) in given.as_object().ok_or_else(wrong)?.iter() {
+                let values = values.as_array().ok_or_else(wrong)?;
+                if values.len() > FILTER_VALUES_MAX || out.len() >= FILTER_VALUES_MAX {
+                    return Err(wrong());
+                }
+                if !values.is_empty() {
+                    out.push((key.clone(), values.to_vec()));
+                }
+            }
+            out
+        }
+    };
     Ok(CaseFilter {
+        custom_fields,
         space: cx.space.clone(),
         statuses: known("status", &triage::case::STATUSES)?,
         severities: known("severity", &triage::case::SEVERITIES)?,
@@ -367,21 +385,6 @@ async fn status(cx: Ctx) -> Result<Reply> {
         "count_open_cases": counts.open, "count_in_progress_cases": counts.in_progress, "count_closed_cases": counts.closed,
     });
     Ok(Reply::ok(counts).header("warning", "299 Watchfire-9.4.0 \"use _find\""))
-}
-
-async fn observable(cx: Ctx) -> Result<Reply> {
-    let body = Value::from(cx.json()?);
-    let one = body.get("observable").cloned().into_iter();
-    let observables: Vec<Value> =
-        one.chain(body.get("observables").and_then(Value::as_array).unwrap_or_default().iter().cloned()).collect();
-    if observables.is_empty() {
-        return Err(ApiError::invalid(
-            "[request body.observable]: expected at least one defined value but got [undefined]",
-        ));
-    }
-    let case = Id::from(cx.param("id"));
-    let case = cx.command(Command::ObservablesAdd { case, id: ids::uuid(), observables }).await?;
-    Ok(Reply::value(&case))
 }
 
 async fn bulk_get(cx: Ctx) -> Result<Reply> {

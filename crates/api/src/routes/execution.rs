@@ -6,14 +6,14 @@
 
 use crate::error::{ApiError, ErrorCode, Result};
 use crate::extras;
-use crate::http::{Ctx, Reply, YAML_BODY_BYTES_MAX};
+use crate::http::{Ctx, Reply};
 use crate::routes::{approval, workflow as workflows};
 use crate::run::{self, View};
 use crate::table::{Access, Method, Route, h};
 use engine::handle::RunRequest;
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
-use stdx::{Id, Value};
+use stdx::{Id, Time, Value};
 use store::{ExecutionFilter, ExecutionRow, QuestionFilter};
 use triage::question::Verdict;
 use triage::{Command, QuestionKind};
@@ -43,9 +43,6 @@ const CANCEL: Access = Access::Needs("executions:cancel");
 pub const ROUTES: &[Route] = &[
     Route::change(Method::Post, "/api/workflows/workflow/{id}/run", RUN, "Starts a run", h!(start)).versioned(),
     Route::change(Method::Post, "/api/workflows/{id}/run", RUN, "Starts a run", h!(start)).versioned(),
-    Route::change(Method::Post, "/api/workflows/test", RUN, "Starts a test run", h!(test))
-        .versioned()
-        .body(YAML_BODY_BYTES_MAX),
     Route::read(
         Method::Get,
         "/api/workflows/workflow/{id}/executions",
@@ -74,6 +71,14 @@ pub const ROUTES: &[Route] = &[
     Route::read(Method::Get, "/api/workflows/executions/{id}", READ, "Gets a run", h!(get)).versioned(),
     Route::read(Method::Get, "/api/workflows/executions/{id}/step/{step}", READ, "Gets a step of a run", h!(step))
         .versioned(),
+    Route::read(
+        Method::Get,
+        "/api/workflows/executions/{id}/children",
+        READ,
+        "Lists the runs that a run started",
+        h!(children),
+    )
+    .versioned(),
     Route::read(Method::Get, "/api/workflows/executions/{id}/logs", READ, "Lists the log of a run", h!(logs))
         .versioned(),
     Route::change(Method::Post, "/api/workflows/executions/{id}/cancel", CANCEL, "Cancels a run", h!(cancel))
@@ -110,7 +115,7 @@ pub(crate) fn head(cx: &Ctx, id: &str) -> Result<ExecutionRow> {
     head.filter(|h| h.space == cx.space).ok_or_else(|| missing(id))
 }
 
-fn object(body: &Json, key: &str) -> Result<Value> {
+pub(crate) fn object(body: &Json, key: &str) -> Result<Value> {
     match body.get(key) {
         None | Some(Json::Null) => Ok(Value::object::<&str>([])),
         Some(v @ Json::Object(_)) => Ok(Value::from(v.clone())),
@@ -119,7 +124,7 @@ fn object(body: &Json, key: &str) -> Result<Value> {
 }
 
 /// `inputs` without its member `event`, and that.
-fn inputs(body: &Json) -> Result<(Value, Value)> {
+pub(crate) fn inputs(body: &Json) -> Result<(Value, Value)> {
     let mut inputs = object(body, "inputs")?;
     let event = inputs.object_mut().and_then(|o| o.remove("event")).unwrap_or_default();
     Ok((inputs, event))
@@ -143,7 +148,7 @@ async fn start(cx: Ctx) -> Result<Reply> {
 }
 
 /// Starts a run; a repeated request with the same key gets the run of its first attempt, started if that never came to it.
-async fn run_once(cx: &Ctx, mut request: RunRequest) -> Result<Id> {
+pub(crate) async fn run_once(cx: &Ctx, mut request: RunRequest) -> Result<Id> {
     if cx.key()?.is_some() {
         let chosen = stdx::id::uuid_v7(cx.now, crate::auth::random());
         let of = ("workflow".into(), request.workflow.clone());
@@ -157,30 +162,6 @@ async fn run_once(cx: &Ctx, mut request: RunRequest) -> Result<Id> {
         request.execution = Some(execution);
     }
     Ok(cx.state.engine.run(request).await?)
-}
-
-async fn test(cx: Ctx) -> Result<Reply> {
-    let body = cx.json()?;
-    let field = |key: &str| body.get(key).and_then(Json::as_str);
-    let (inputs, event) = inputs(&body)?;
-    let workflow = match (field("workflowId"), field("workflowYaml")) {
-        (None, None) => {
-            return Err(ApiError::invalid("Either 'workflowId' or 'workflowYaml' or both must be provided"));
-        }
-        (Some(id), None) => Id::from(id),
-        (id, Some(yaml)) => workflows::store_for_test(&cx, id, yaml).await?,
-    };
-    let request = RunRequest {
-        space: cx.space.clone(),
-        workflow,
-        inputs,
-        event,
-        metadata: Value::object::<&str>([]),
-        by: cx.principal.user.clone(),
-        test: true,
-        execution: None,
-    };
-    Ok(Reply::ok(json!({"workflowExecutionId": run_once(&cx, request).await?})))
 }
 
 // ---- lists ----
@@ -201,17 +182,38 @@ struct Paged {
     workflows: Vec<Id>,
     rules: Vec<Id>,
     by: Vec<String>,
+    /// `production`, `test`.
+    kinds: Vec<String>,
+    /// Started and finished, each after and before.
+    times: [Option<Time>; 4],
+    parent: Option<String>,
+    by_end: bool,
 }
 
 impl Paged {
     /// True when the store's filter says everything.
     fn plain(&self) -> bool {
-        self.workflows.len() <= 1 && self.rules.len() <= 1 && self.by.is_empty()
+        self.workflows.len() <= 1
+            && self.rules.len() <= 1
+            && self.by.is_empty()
+            && self.kinds.is_empty()
+            && self.times.iter().all(Option::is_none)
+            && self.parent.is_none()
+            && !self.by_end
     }
     fn holds(&self, row: &ExecutionRow) -> bool {
         (self.workflows.is_empty() || self.workflows.contains(&row.workflow))
             && (self.rules.is_empty() || row.rule.as_ref().is_some_and(|r| self.rules.contains(r)))
             && (self.by.is_empty() || self.by.iter().any(|b| **b == *row.principal))
+            && (self.kinds.is_empty() || self.kinds.iter().any(|k| (k == "test") == row.test))
+            && self
+                .parent
+                .as_ref()
+                .is_none_or(|p| row.parent.as_ref().is_some_and(|at| at.split('/').next() == Some(p.as_str())))
+            && self.times[0].is_none_or(|t| row.started.is_some_and(|s| s >= t))
+            && self.times[1].is_none_or(|t| row.started.is_some_and(|s| s < t))
+            && self.times[2].is_none_or(|t| row.finished.is_some_and(|s| s >= t))
+            && self.times[3].is_none_or(|t| row.finished.is_some_and(|s| s < t))
     }
     /// The page's rows and how many match.
     fn read(&self, cx: &Ctx) -> Result<(Vec<ExecutionRow>, u64)> {
@@ -220,7 +222,13 @@ impl Paged {
             return Ok((rows, cx.read(|r| r.execution_count(&self.filter))?));
         }
         let all = ExecutionFilter { offset: 0, limit: SCANNED_MAX, ..self.filter.clone() };
-        let rows: Vec<_> = cx.read(|r| r.execution_list(&all))?.into_iter().filter(|r| self.holds(r)).collect();
+        let mut rows: Vec<_> = cx.read(|r| r.execution_list(&all))?.into_iter().filter(|r| self.holds(r)).collect();
+        if self.by_end {
+            rows.sort_by_key(|r| r.finished.unwrap_or(cx.now));
+            if !self.filter.ascending {
+                rows.reverse();
+            }
+        }
         let total = rows.len() as u64;
         let from = usize::try_from(self.filter.offset).unwrap_or(usize::MAX);
         Ok((rows.into_iter().skip(from).take(self.size).collect(), total))
@@ -238,6 +246,32 @@ fn one_of(cx: &Ctx, key: &str) -> Result<Option<Id>> {
 fn paged(cx: &Ctx, workflow: Option<&str>) -> Result<Paged> {
     let page = cx.query.number("page", 1, 1, usize::MAX)?;
     let size = cx.query.number("size", 50, 0, SIZE_MAX)?;
+    let from = match cx.query.get("from") {
+        Some(_) => Some(cx.query.number("from", 0, 0, usize::MAX)?),
+        None => None,
+    };
+    let kinds = cx.query.comma_list("executionTypes");
+    if let Some(other) = kinds.iter().find(|k| !matches!(k.as_str(), "test" | "production")) {
+        return Err(ApiError::invalid(format!("[request query.executionTypes]: `{other}` is not production or test")));
+    }
+    let mut times = [None; 4];
+    for (slot, key) in times.iter_mut().zip(["startedAfter", "startedBefore", "finishedAfter", "finishedBefore"]) {
+        if let Some(text) = cx.query.get(key) {
+            let time = Time::parse(text);
+            *slot = Some(time.ok_or_else(|| {
+                ApiError::invalid(format!("[request query.{key}]: `{text}` is not a time such as 2026-01-15T12:00:00Z"))
+            })?);
+        }
+    }
+    let by_end = match cx.query.get("sortField") {
+        None | Some("createdAt" | "startedAt") => false,
+        Some("finishedAt") => true,
+        Some(other) => {
+            return Err(ApiError::invalid(format!(
+                "[request query.sortField]: `{other}` is not createdAt or finishedAt"
+            )));
+        }
+    };
     let mut workflows = ids(cx, "workflowId");
     workflows.extend(workflow.map(Id::from));
     let rules = ids(cx, "ruleId");
@@ -252,10 +286,21 @@ fn paged(cx: &Ctx, workflow: Option<&str>) -> Result<Paged> {
         case: one_of(cx, "caseId")?,
         since: None,
         ascending: cx.query.get("sortOrder") == Some("asc"),
-        offset: (page - 1).saturating_mul(size) as u64,
+        offset: from.unwrap_or_else(|| (page - 1).saturating_mul(size)) as u64,
         limit: size as u64,
     };
-    Ok(Paged { filter, page, size, workflows, rules, by: cx.query.comma_list("executedBy") })
+    Ok(Paged {
+        filter,
+        page,
+        size,
+        workflows,
+        rules,
+        by: cx.query.comma_list("executedBy"),
+        kinds,
+        times,
+        parent: None,
+        by_end,
+    })
 }
 
 fn status(word: &str) -> Result<Status> {
@@ -273,8 +318,18 @@ async fn of_workflow(cx: Ctx) -> Result<Reply> {
     answer(&cx, Some(cx.param("id")))
 }
 
+async fn children(cx: Ctx) -> Result<Reply> {
+    let head = head(&cx, cx.param("id"))?;
+    let paged = Paged { parent: Some(head.id.to_string()), ..paged(&cx, None)? };
+    shown(&cx, &paged)
+}
+
 fn answer(cx: &Ctx, workflow: Option<&str>) -> Result<Reply> {
     let paged = paged(cx, workflow)?;
+    shown(cx, &paged)
+}
+
+fn shown(cx: &Ctx, paged: &Paged) -> Result<Reply> {
     let (heads, total) = paged.read(cx)?;
     let results = heads.iter().map(|h| item(cx, h)).collect::<Result<Vec<_>>>()?;
     let counts = cx.read(|r| r.execution_counts(&paged.filter))?;
@@ -300,6 +355,7 @@ pub(crate) fn item(cx: &Ctx, head: &ExecutionRow) -> Result<Json> {
             "effect": head.class.as_str(), "queue_ms": ms(started.since(head.arrived).0), "run_ms": total - waited, "wait_ms": waited,
             "cause": extras::cause_text(cx, head)?, "rule": extras::rule_ref(cx, head)?, "alerts": extras::execution_alerts(cx, &head.id)?,
             "case": extras::execution_case(cx, &head.id)?, "approval": extras::execution_approval(cx, &head.id)?, "held": 0,
+            "dry_run": head.dry,
         },
     }))
 }
@@ -518,10 +574,18 @@ async fn resume(cx: Ctx) -> Result<Reply> {
     let wanted = body.get("stepExecutionId").and_then(Json::as_str);
     let row = open.into_iter().find(|r| {
         let step = crate::run::step_id_of_text(&r.question.execution, &r.question.path);
-        r.question.kind == QuestionKind::Question && wanted.is_none_or(|w| w == step)
+        matches!(r.question.kind, QuestionKind::Question | QuestionKind::Input) && wanted.is_none_or(|w| w == step)
     });
     let row =
         row.ok_or_else(|| ApiError::conflict(format!("Workflow execution \"{}\" is not waiting for input", head.id)))?;
+    if row.question.kind == QuestionKind::Input {
+        let id = row.question.id.clone();
+        let output = Some(Value::from(input));
+        let ask =
+            Command::QuestionDecide { id: id.clone(), verdict: Verdict::Answer, hash: None, comment: None, output };
+        approval::answer(&cx, &id, ask).await?;
+        return Ok(Reply::ok(json!({"success": true, "executionId": head.id, "message": "Workflow resume scheduled"})));
+    }
     let approved = match input.get("approved").or_else(|| input.get("response")) {
         Some(Json::Bool(yes)) => *yes,
         Some(Json::String(word)) if matches!(word.as_str(), "true" | "approve" | "approved" | "yes") => true,

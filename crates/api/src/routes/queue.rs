@@ -529,8 +529,11 @@ async fn apply(
         if asked.is_empty() {
             results[i] = refused(id, "no_change", "nothing to change".into(), Some(row));
         }
-        owners.extend(asked.iter().map(|_| i));
-        commands.extend(asked);
+        if !asked.is_empty() {
+            // The version is looked at again by the commit itself: two people cannot both win.
+            owners.push(i);
+            commands.push(Command::AlertDecide { id: id.clone(), version: row.version, commands: asked });
+        }
     }
     let outcomes = cx.independent(commands).await?;
     let mut before = Vec::new();
@@ -552,7 +555,6 @@ async fn apply(
                     .unwrap_or(row.version + 1);
                 results[i] =
                     json!({"id": id, "ok": true, "version": triage::version_text(version), "status": Json::Null});
-                before.retain(|b: &Before| b.id != *id);
                 before.push(Before {
                     id: id.clone(),
                     version,

@@ -93,7 +93,7 @@ pub(crate) fn counted(cx: &Ctx) -> Result<Json> {
         "alerts": zero("alerts:read", &|| cx.read(|r| r.alert_count(&alerts)))?,
         "cases": zero("cases:read", &|| cx.read(|r| r.case_status_counts(&cases)).map(|c| c.open + c.in_progress))?,
         "approvals": zero("approvals:decide", &|| cx.read(|r| r.question_count(&questions)))?,
-        "connectors_failing": 0,
+        "connectors_failing": cx.state.engine.figures().connectors.failing().len(),
     }))
 }
 
@@ -300,9 +300,13 @@ impl Page {
         Ok(())
     }
 
-    fn beat(&self, _: &Ctx, events_per_second: u64) -> std::result::Result<(), Gone> {
-        let at = crate::clock::now().iso();
-        self.event("beat", &json!({"seq": self.seq, "at": at, "events_per_second": events_per_second, "event_to_alert_p99_ms": Json::Null}))
+    fn beat(&self, cx: &Ctx, events_per_second: u64) -> std::result::Result<(), Gone> {
+        let now = crate::clock::now();
+        let p99 = cx.state.engine.figures().alert_latency.p99_ms(now);
+        let beat = json!({
+            "seq": self.seq, "at": now.iso(), "events_per_second": events_per_second, "event_to_alert_p99_ms": p99
+        });
+        self.event("beat", &beat)
     }
 }
 

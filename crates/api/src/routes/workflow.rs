@@ -25,6 +25,10 @@ pub const BULK_MAX: usize = 500;
 pub const SIZE_MAX: usize = 10_000;
 /// Ids of texts that were only tested begin with it.
 const TEST_PREFIX: &str = "test-";
+/// Suffixes tried for an id that is taken.
+const FREE_TRIES_MAX: usize = 50;
+/// Ids that belong to the system.
+const RESERVED: [&str; 2] = ["system", "internal"];
 /// Longest id.
 pub const ID_CHARS_MAX: usize = 255;
 
@@ -108,7 +112,7 @@ pub(crate) fn stored(cx: &Ctx, id: &str) -> Result<Record> {
     record.ok_or_else(|| ApiError::not_found(format!("Workflow with id \"{id}\" not found")))
 }
 
-fn text<'a>(record: &'a Record, key: &str) -> &'a str {
+pub(crate) fn text<'a>(record: &'a Record, key: &str) -> &'a str {
     record.body.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
@@ -125,6 +129,59 @@ pub(crate) fn detail(cx: &Ctx, record: &Record) -> Result<Json> {
         o.insert("validationErrors".into(), member(record, "diagnostics"));
     }
     Ok(wire)
+}
+
+/// The detail object with what only the space's other records show; it looks at all of them, so not for lists.
+pub(crate) fn seen(cx: &Ctx, record: &Record) -> Result<Json> {
+    let mut wire = detail(cx, record)?;
+    let beside = beside(cx, text(record, "yaml"), Some(&record.id))?;
+    if let Some(found) = wire.get_mut("validationErrors") {
+        match found.as_array_mut() {
+            Some(all) => all.extend(beside),
+            None => *found = Json::Array(beside),
+        }
+    }
+    Ok(wire)
+}
+
+/// What only the other records of the space show: an alert trigger that no rule uses, a concurrency key that another workflow has too.
+pub(crate) fn beside(cx: &Ctx, yaml: &str, id: Option<&str>) -> Result<Vec<Json>> {
+    let Some(root) = workflow::yaml::parse(yaml).0 else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    let key_of = |root: &workflow::yaml::Node| {
+        root.get("settings").and_then(|s| s.get("concurrency")).and_then(|c| c.get("key")).cloned()
+    };
+    if let Some(id) = id {
+        let triggers = root.get("triggers").and_then(workflow::yaml::Node::seq).unwrap_or_default();
+        let kind = |t: &&workflow::yaml::Node| t.get("type").and_then(|n| n.str()).is_some_and(|s| &**s == "alert");
+        if let Some(trigger) = triggers.iter().find(kind)
+            && used_by(cx, id)?.is_empty()
+        {
+            let message = "no rule starts this workflow: an alert trigger does nothing alone";
+            let d = Diagnostic::warning("alertTriggerUnused", trigger.span, message);
+            found.push(d.hint("add the action *Workflows* with this workflow to a rule").at("triggers"));
+        }
+    }
+    if let Some(node) = key_of(&root)
+        && let Some(key) = node.str()
+    {
+        for other in shown(cx)?.iter().filter(|r| Some(&*r.id) != id) {
+            let theirs = text(other, "yaml");
+            let same = theirs.contains(&**key)
+                && workflow::yaml::parse(theirs).0.as_ref().and_then(key_of).and_then(|n| n.str().cloned()).as_ref()
+                    == Some(key);
+            if same {
+                let message = format!("the workflow `{}` has the same concurrency key: they share one limit", other.id);
+                let d = Diagnostic::warning("sharedConcurrencyKey", node.span, message);
+                found.push(
+                    d.hint("put the workflow's name into the key where they should not meet")
+                        .at("settings.concurrency.key"),
+                );
+                break;
+            }
+        }
+    }
+    Ok(diagnostics::wire(yaml, &found))
 }
 
 /// The text as data, `null` when it is no YAML.
@@ -148,7 +205,7 @@ fn item(cx: &Ctx, record: &Record) -> Result<Json> {
 }
 
 /// The body of a record from its text; what is not valid is disabled.
-async fn body_of(cx: &Ctx, yaml: &str, old: Option<&Record>) -> Result<Value> {
+pub(crate) async fn body_of(cx: &Ctx, yaml: &str, old: Option<&Record>) -> Result<Value> {
     let loaded = load(cx, yaml).await?;
     let meta = loaded.program.as_ref().map(Program::meta);
     let valid = loaded.valid();
@@ -191,11 +248,12 @@ fn given_id(body: &Json) -> Result<Option<Id>> {
     let Some(id) = body.get("id").filter(|v| !v.is_null()) else { return Ok(None) };
     let plain = |id: &&str| {
         let chars = id.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
-        !id.is_empty() && id.len() <= ID_CHARS_MAX && chars
+        let reserved = RESERVED.iter().any(|r| id.starts_with(r)) || id.starts_with(TEST_PREFIX);
+        !id.is_empty() && id.len() <= ID_CHARS_MAX && chars && !reserved
     };
     let id = id.as_str().filter(plain);
     id.map(|id| Some(Id::from(id))).ok_or_else(|| {
-        ApiError::invalid(format!("[request body.id]: use letters, digits and `-_.`, at most {ID_CHARS_MAX}"))
+        ApiError::invalid(format!("[request body.id]: use letters, digits and `-_.`, at most {ID_CHARS_MAX}, not beginning with system, internal or test-"))
     })
 }
 
@@ -219,12 +277,21 @@ fn free_id(cx: &Ctx, name: &str) -> Result<Id> {
         "mget",
         "test",
         "export",
+        "import",
+        "step",
     ];
     if !slug.is_empty()
         && !reserved.contains(&slug.as_str())
         && cx.state.records.get(Noun::Workflow, &cx.space, &slug)?.is_none()
     {
         return Ok(Id::from(slug));
+    }
+    // Taken: `-2`, `-3` … as Kibana does.
+    for n in 2..=FREE_TRIES_MAX {
+        let id = format!("{slug}-{n}");
+        if !slug.is_empty() && cx.state.records.get(Noun::Workflow, &cx.space, &id)?.is_none() {
+            return Ok(Id::from(id));
+        }
     }
     Ok(Id::from(format!("workflow-{}", crate::ids::uuid())))
 }
@@ -249,7 +316,7 @@ async fn create(cx: Ctx) -> Result<Reply> {
         action: "workflow.create",
     })
     .await?;
-    Ok(Reply::ok(detail(&cx, &stored(&cx, &id)?)?))
+    Ok(Reply::ok(seen(&cx, &stored(&cx, &id)?)?))
 }
 
 async fn bulk_create(cx: Ctx) -> Result<Reply> {
@@ -273,7 +340,7 @@ async fn bulk_create(cx: Ctx) -> Result<Reply> {
     Ok(Reply::ok(json!({"created": created, "failed": failed})))
 }
 
-async fn store_one(cx: &Ctx, item: &Json, overwrite: bool) -> Result<Id> {
+pub(crate) async fn store_one(cx: &Ctx, item: &Json, overwrite: bool) -> Result<Id> {
     let given = given_id(item)?;
     let old = match &given {
         Some(id) => cx.state.records.find(Noun::Workflow, &cx.space, id)?,
@@ -299,7 +366,7 @@ async fn store_one(cx: &Ctx, item: &Json, overwrite: bool) -> Result<Id> {
 
 async fn get(cx: Ctx) -> Result<Reply> {
     let record = stored(&cx, cx.param("id"))?;
-    Ok(Reply::ok(detail(&cx, &record)?))
+    Ok(Reply::ok(seen(&cx, &record)?))
 }
 
 async fn update(cx: Ctx) -> Result<Reply> {
@@ -550,56 +617,40 @@ async fn connectors(cx: Ctx) -> Result<Reply> {
     Ok(Reply::ok(json!({"connectorTypes": types, "totalConnectors": total})))
 }
 
-/// A JSON Schema that editors understand: one alternative per step type, its parameters under `with`.
+/// The language as JSON Schema, for editors.
 async fn schema(cx: Ctx) -> Result<Reply> {
     let catalogue = cx.state.engine.catalogue(&cx.space);
-    let rows = serde_json::to_value(workflow::step_catalogue(&catalogue)).unwrap_or_default();
-    let step = |row: &Json| {
-        json!({
-            "title": row["title"], "description": row["description"], "required": ["name", "type"],
-            "properties": {"name": {"type": "string"}, "type": {"const": row["type"]}, "with": row["schema"]},
-        })
-    };
-    let steps: Vec<Json> = row_list(&rows).iter().map(step).collect();
-    Ok(Reply::ok(json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Workflow", "type": "object", "required": ["name", "triggers", "steps"],
-        "properties": {
-            "version": {"type": "string"}, "name": {"type": "string"}, "description": {"type": "string"}, "enabled": {"type": "boolean"},
-            "tags": {"type": "array", "items": {"type": "string"}}, "triggers": {"type": "array", "minItems": 1, "items": {"type": "object", "required": ["type"]}},
-            "inputs": {}, "consts": {"type": "object"}, "settings": {"type": "object"}, "outputs": {},
-            "steps": {"type": "array", "minItems": 1, "items": {"type": "object", "anyOf": steps}},
-        },
-    })))
+    Ok(Reply::ok(workflow::schema::json_schema(&catalogue)))
 }
 
-fn row_list(rows: &Json) -> &[Json] {
-    rows.as_array().map_or(&[], Vec::as_slice)
-}
-
-/// Stores the text of a test run under an id of its own, disabled, so that the run has a version to stand on.
+/// Keeps the text of a test run as a version to stand on; no workflow is left behind.
 pub(crate) async fn store_for_test(cx: &Ctx, id: Option<&str>, yaml: &str) -> Result<Id> {
     let loaded = load(cx, yaml).await?;
     if !loaded.valid() {
         let found = diagnostics::wire(yaml, &loaded.found);
         return Err(ApiError::invalid("Workflow is not valid.").attributes(json!({"validationErrors": found})));
     }
-    let name = loaded.program.as_ref().map_or("test", |p| &*p.name).to_owned();
     let mut record = body_of(cx, yaml, None).await?;
     if let Some(fields) = record.object_mut() {
         fields.insert("enabled", false);
         fields.insert("test_of", id.map(str::to_owned));
-        fields.insert("name", name);
     }
     let id = Id::from(format!("{TEST_PREFIX}{}", crate::ids::uuid()));
-    let put =
-        Put { noun: Noun::Workflow, id: id.clone(), expect: Some(0), body: Some(record), action: "workflow.test" };
-    for result in cx.commit_without_key(vec![put]).await?.records {
+    let put = |body: Option<Value>, expect: u64| Put {
+        noun: Noun::Workflow,
+        id: id.clone(),
+        expect: Some(expect),
+        body,
+        action: "workflow.test",
+    };
+    // The version stays for the run; the workflow itself goes in the same commit.
+    for result in cx.commit_without_key(vec![put(Some(record), 0), put(None, 1)]).await?.records {
         result?;
     }
     Ok(id)
 }
 
-/// Workflows that people see: not the texts of test runs.
+/// Workflows that people see: not the texts of test runs that older versions left.
 fn shown(cx: &Ctx) -> Result<Vec<Record>> {
     let mut all = cx.state.records.list(Noun::Workflow, &cx.space)?;
     all.retain(|r| !r.id.starts_with(TEST_PREFIX));
@@ -612,9 +663,12 @@ async fn validate(cx: Ctx) -> Result<Reply> {
     let loaded = load(&cx, yaml).await?;
     let graph = loaded.program.as_ref().map(|p| json!(p.graph()));
     let meta = loaded.program.as_ref().map(Program::meta);
+    let mut found = diagnostics::wire(yaml, &loaded.found);
+    found.extend(beside(&cx, yaml, body.get("workflowId").and_then(Json::as_str))?);
     Ok(Reply::ok(json!({
         "valid": loaded.valid(),
-        "diagnostics": diagnostics::wire(yaml, &loaded.found),
+        "diagnostics": found,
+        "parsedWorkflow": definition(yaml),
         "graph": graph,
         "watchfire": {
             "effect": meta.as_ref().map_or("none", |m| m.effect.as_str()),

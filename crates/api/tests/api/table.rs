@@ -17,6 +17,8 @@ async fn without_credentials_every_row_but_the_open_ones_is_401() {
         let answer = s.with(route.method.as_str(), &concrete(route), &[("kbn-xsrf", "x")], Value::Null).await;
         match route.access {
             Access::Open => open.push(route.path),
+            // No webhook has this path, and whoever is signed in makes no difference.
+            Access::Signed => assert_eq!(answer.status, 404, "{}", route.path),
             _ => assert_eq!(answer.status, 401, "{} {}: {}", route.method.as_str(), route.path, answer.text),
         }
     }
@@ -135,6 +137,40 @@ async fn samples(s: &Server) -> BTreeMap<(&'static str, &'static str), Sample> {
         observable("192.0.2.2"),
         "case.observables.add",
     );
+    add(
+        Method::Post,
+        "/internal/cases/{id}/observables/_bulk_create",
+        &format!("/internal/cases/{edited}/observables/_bulk_create"),
+        json!({"observables": [{"typeKey": "observable-type-domain", "value": "a.example", "description": null}]}),
+        "case.observables.add",
+    );
+    let mut of_old = Vec::new();
+    for value in ["198.51.100.1", "198.51.100.2", "198.51.100.3", "198.51.100.4"] {
+        let case = s.post(&format!("/api/cases/{edited}/observables"), observable(value)).await.expect(200);
+        let last = case["observables"].as_array().unwrap().last().unwrap()["id"].as_str().unwrap().to_owned();
+        of_old.push(last);
+    }
+    let prefixes = ["/internal/cases", "/api/cases"];
+    for (i, prefix) in prefixes.into_iter().enumerate() {
+        let pattern = match i {
+            0 => "/internal/cases/{id}/observables/{observable}",
+            _ => "/api/cases/{id}/observables/{observable}",
+        };
+        add(
+            Method::Patch,
+            pattern,
+            &format!("{prefix}/{edited}/observables/{}", of_old[i]),
+            json!({"observable": {"value": format!("198.51.100.{}", 50 + i)}}),
+            "case.observables.update",
+        );
+        add(
+            Method::Delete,
+            pattern,
+            &format!("{prefix}/{edited}/observables/{}", of_old[i + 2]),
+            Value::Null,
+            "case.observables.delete",
+        );
+    }
     let configure = json!({"connector": {"id": "none", "name": "none", "type": ".none", "fields": null}, "closure_type": "close-by-user", "owner": "cases"});
     let configured = s.post("/api/cases/configure", configure.clone()).await.expect(200);
     add(
@@ -253,6 +289,23 @@ async fn samples(s: &Server) -> BTreeMap<(&'static str, &'static str), Sample> {
         json!({"workflowYaml": yaml("tt"), "inputs": {}}),
         "workflow.test",
     );
+    add(
+        Method::Post,
+        "/api/workflows/import",
+        "/api/workflows/import",
+        json!({"id": "imported", "yaml": yaml("imported")}),
+        "workflow.create",
+    );
+    add(
+        Method::Post,
+        "/api/workflows/workflow/{id}/versions/{n}/restore",
+        "/api/workflows/workflow/w1/versions/1/restore",
+        Value::Null,
+        "workflow.restore",
+    );
+    let step = json!({"workflowYaml": yaml("st"), "stepId": "hello", "contextOverride": {}});
+    add(Method::Post, "/api/workflows/step/test", "/api/workflows/step/test", step.clone(), "workflow.test");
+    add(Method::Post, "/api/workflows/testStep", "/api/workflows/testStep", step, "workflow.test");
     // Connectors.
     let connector = |name: &str| json!({"name": name, "connector_type_id": ".webhook", "config": {"url": "http://127.0.0.1:1/x"}, "secrets": {}});
     for id in ["c1", "c2"] {
@@ -284,6 +337,18 @@ async fn samples(s: &Server) -> BTreeMap<(&'static str, &'static str), Sample> {
         Value::Null,
         "connector.test",
     );
+    // The envelope.
+    let envelope = "/api/watchfire/envelope";
+    add(Method::Put, envelope, envelope, json!({"caps": [{"action": "ssh.run", "per_hour": 5}]}), "envelope.update");
+    let halt = "/api/watchfire/halt";
+    add(Method::Post, halt, halt, json!({"reason": "drill"}), "halt.set");
+    add(Method::Delete, halt, halt, Value::Null, "halt.lift");
+    let never = "/api/watchfire/never-touch";
+    s.post(never, json!({"kind": "host", "value": "dc01"})).await.expect(200);
+    add(Method::Post, never, never, json!({"kind": "host", "value": "dc02"}), "never_touch.set");
+    add(Method::Delete, never, "/api/watchfire/never-touch?kind=host&value=dc01", Value::Null, "never_touch.remove");
+    let retention = "/api/watchfire/retention";
+    add(Method::Put, retention, retention, json!({"executions_days": 30}), "retention.update");
     // People.
     let user = json!({"password": "long-enough", "roles": ["viewer"]});
     s.put("/internal/security/users/u1", user.clone()).await.expect(200);
@@ -323,8 +388,13 @@ async fn samples(s: &Server) -> BTreeMap<(&'static str, &'static str), Sample> {
     all
 }
 
-/// Rows whose change needs a run in a certain state; their audit entries have tests of their own beside the engine.
-const NEED_A_RUN: [&str; 8] = [
+/// Rows whose change needs a run in a certain state, a multipart body or a service outside; they have tests of their own.
+const NEED_A_RUN: [&str; 13] = [
+    "/api/cases/{id}/connector/{connector}/_push",
+    "/api/cases/{id}/files",
+    "/api/watchfire/approvals/{id}/remark",
+    "/api/watchfire/hooks/{*path}",
+    "/api/workflows/executions/{id}/rerun",
     "/api/watchfire/approvals/{id}/decide",
     "/api/watchfire/approvals/{id}/settle",
     "/api/workflows/executions/{id}/cancel",

@@ -1,6 +1,7 @@
 //! The step `http`: any request, with or without a connector.
 //!
-//! Invariants: with a connector the request never leaves the connector's origin; the step's headers win over the connector's.
+//! Invariants: with a connector the request never leaves the connector's origin, and the connector alone says whether certificates are
+//! checked; the step's headers win over the connector's.
 //! Source: `reference/workflow-steps.md` §10.1.
 
 use super::data::pairs;
@@ -33,9 +34,15 @@ pub(crate) fn request(bound: &Bound<'_>) -> Result<HttpRequest, Fault> {
     let follows = bound.params.path(&["fetcher", "follow_redirects"]).and_then(Value::as_bool).unwrap_or(true);
     let redirects = number(&["fetcher", "max_redirects"]).and_then(|n| u8::try_from(n).ok()).unwrap_or(REDIRECTS_MAX);
     request.redirects_max = if follows { redirects } else { 0 };
-    if bound.params.path(&["fetcher", "skip_ssl_verification"]).and_then(Value::as_bool) == Some(true) {
+    let skip = bound.params.path(&["fetcher", "skip_ssl_verification"]).and_then(Value::as_bool) == Some(true);
+    // Where a connector's credentials travel, the connector decides, not whoever writes a step.
+    request.insecure = match bound.instance {
+        Some(_) => bound.config_text("verificationMode") == Some("none"),
+        None => skip,
+    };
+    if skip && !request.insecure {
         return Err(Fault::connector(
-            "`fetcher.skip_ssl_verification` is not allowed here; certificates are always checked",
+            "`fetcher.skip_ssl_verification` is the connector's to say: set its verification mode to `none`",
         ));
     }
     Ok(request)
@@ -65,18 +72,38 @@ fn address(bound: &Bound<'_>) -> Result<String, Fault> {
 }
 
 fn multipart(request: &mut HttpRequest, form: &Value, key: &str) {
+    let plain = |s: &str| s.replace(['\r', '\n', '"'], "_");
+    let text = |v: &Value| match v {
+        Value::Str(s) => s.to_string(),
+        other => stdx::json::text(other),
+    };
+    let fields: Vec<(String, String)> = form
+        .as_object()
+        .into_iter()
+        .flat_map(stdx::Object::iter)
+        .filter(|(_, v)| !v.is_null())
+        .map(|(name, field)| {
+            // A file is `{content, filename?, content_type?}`.
+            let content = field.get("content").map_or_else(|| text(field), text);
+            let filename = field.get("filename").and_then(Value::as_str);
+            let kind = field.get("content_type").and_then(Value::as_str);
+            let mut head = format!("Content-Disposition: form-data; name=\"{}\"", plain(name));
+            if let Some(filename) = filename {
+                head.push_str(&format!("; filename=\"{}\"", plain(filename)));
+            }
+            if let Some(kind) = kind.or_else(|| filename.map(|_| "application/octet-stream")) {
+                head.push_str(&format!("\r\nContent-Type: {}", plain(kind)));
+            }
+            (head, content)
+        })
+        .collect();
     let mut boundary = format!("watchfire-{key}");
-    let fields = pairs(form);
     while fields.iter().any(|(_, v)| v.contains(&boundary)) {
         boundary.push('-');
     }
-    let plain = |s: &str| s.replace(['\r', '\n', '"'], "_");
     let mut body = String::new();
-    for (name, value) in &fields {
-        body.push_str(&format!(
-            "--{boundary}\r\nContent-Disposition: form-data; name=\"{}\"\r\n\r\n{value}\r\n",
-            plain(name)
-        ));
+    for (head, content) in &fields {
+        body.push_str(&format!("--{boundary}\r\n{head}\r\n\r\n{content}\r\n"));
     }
     body.push_str(&format!("--{boundary}--\r\n"));
     request.body = body.into_bytes();

@@ -21,7 +21,7 @@ use workflow::{Fault, Retry};
 
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Clients kept, one for each scheme and port.
+/// Clients kept, one for each scheme, port and way to check certificates.
 const CLIENTS_MAX: usize = 64;
 /// Idle connections kept for one host.
 const IDLE_PER_HOST_MAX: usize = 64;
@@ -34,7 +34,7 @@ const HEADER_BYTES_MAX: usize = 64 * 1024;
 #[derive(Clone, Debug)]
 pub struct Http {
     egress: Arc<Egress>,
-    clients: Arc<Mutex<BTreeMap<(bool, u16), Client>>>,
+    clients: Arc<Mutex<BTreeMap<(bool, bool, u16), Client>>>,
 }
 
 /// Resolves names for one port through the guard, so that what is checked is what is dialled.
@@ -87,8 +87,11 @@ impl Http {
             Err(_) => return Sent::NotSent(timed_out(timeout)),
         }
         let mut redirects = 0;
+        let begun_at = hop.url.origin();
         loop {
-            let response = match self.exchange(&hop, request.no_resend, deadline).await {
+            // Unchecked certificates are for the place that was named, not for wherever it points to.
+            let insecure = request.insecure && hop.url.origin() == begun_at;
+            let response = match self.exchange(&hop, request.no_resend, insecure, deadline).await {
                 Ok(response) => response,
                 // The first hop was answered by its redirect; what follows is the answer's fault.
                 Err(Failure::NotSent(fault)) if redirects > 0 => return Sent::Answered(Err(fault)),
@@ -122,32 +125,38 @@ impl Http {
         }
     }
 
-    fn client(&self, url: &Url, fresh: Option<Duration>) -> Result<Client, Fault> {
+    fn client(&self, url: &Url, insecure: bool, fresh: Option<Duration>) -> Result<Client, Fault> {
         let https = url.scheme() == "https";
         let port = url.port_or_known_default().unwrap_or(0);
         if let Some(connect_timeout) = fresh {
-            return build(&self.egress, https, port, connect_timeout, 0);
+            return build(&self.egress, (https, insecure), port, connect_timeout, 0);
         }
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(&(https, port)) {
+        if let Some(client) = clients.get(&(https, insecure, port)) {
             return Ok(client.clone());
         }
-        let client = build(&self.egress, https, port, CONNECT_TIMEOUT, IDLE_PER_HOST_MAX)?;
+        let client = build(&self.egress, (https, insecure), port, CONNECT_TIMEOUT, IDLE_PER_HOST_MAX)?;
         if clients.len() >= CLIENTS_MAX {
             clients.pop_first();
         }
-        clients.insert((https, port), client.clone());
+        clients.insert((https, insecure, port), client.clone());
         Ok(client)
     }
 
-    async fn exchange(&self, hop: &Hop, no_resend: bool, deadline: Instant) -> Result<reqwest::Response, Failure> {
+    async fn exchange(
+        &self,
+        hop: &Hop,
+        no_resend: bool,
+        insecure: bool,
+        deadline: Instant,
+    ) -> Result<reqwest::Response, Failure> {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(Failure::NotSent(timed_out(left)));
         }
         // Half of what is left: then a connection that does not come about fails before the call as a whole does, and is known as not sent.
         let fresh = no_resend.then(|| CONNECT_TIMEOUT.min(left / 2));
-        let client = self.client(&hop.url, fresh).map_err(Failure::NotSent)?;
+        let client = self.client(&hop.url, insecure, fresh).map_err(Failure::NotSent)?;
         let mut request = client.request(hop.method.clone(), hop.url.clone()).headers(hop.headers.clone());
         if !hop.body.is_empty() {
             request = request.body(hop.body.clone());
@@ -167,7 +176,7 @@ enum Failure {
 
 fn build(
     egress: &Arc<Egress>,
-    https: bool,
+    (https, insecure): (bool, bool),
     port: u16,
     connect_timeout: Duration,
     idle: usize,
@@ -183,6 +192,9 @@ fn build(
         .pool_idle_timeout(IDLE_TIMEOUT)
         .tcp_nodelay(true)
         .dns_resolver(Guarded { egress: Arc::clone(egress), port });
+    if https && insecure {
+        builder = builder.tls_danger_accept_invalid_certs(true);
+    }
     if !https {
         // Plain HTTP needs no roots: a machine without certificates still reaches its neighbours.
         builder = builder.tls_certs_only([]);

@@ -48,6 +48,8 @@ pub struct CaseFilter {
     pub to: Option<Time>,
     /// Order.
     pub sort: CaseSort,
+    /// Custom fields: key and the values of which one must be there.
+    pub custom_fields: Vec<(Arc<str>, Vec<stdx::Value>)>,
     /// Smallest first.
     pub ascending: bool,
     /// Rows to skip.
@@ -162,6 +164,19 @@ fn base(f: &CaseFilter) -> Where {
         }
         w.and(&format!("({})", either.join(" OR ")), values);
     }
+    for (key, values) in &f.custom_fields {
+        let marks = vec!["?"; values.len()].join(",");
+        let clause = format!(
+            "EXISTS (SELECT 1 FROM json_each(cases.body, '$.custom_fields') AS cf WHERE json_extract(cf.value, '$.key') = ? \
+             AND json_extract(cf.value, '$.value') IN ({marks}))"
+        );
+        let value = |v: &stdx::Value| match v {
+            stdx::Value::Bool(b) => boxed(i64::from(*b)),
+            stdx::Value::Int(i) => boxed(*i),
+            v => boxed(v.as_str().map_or_else(|| stdx::json::text(v), str::to_owned)),
+        };
+        w.and(&clause, std::iter::once(boxed(key.clone())).chain(values.iter().map(value)));
+    }
     if let Some(from) = f.from {
         w.and("created >= ?", [boxed(from.0)]);
     }
@@ -234,6 +249,42 @@ impl Reader {
             cases.extend(crate::case::read(&self.conn, &f.space, &id)?);
         }
         Ok(CasePage { cases, total, counts })
+    }
+    /// Other cases of the same owner that share an observable (type and value) with `case`, newest first, and how many there are.
+    pub fn cases_similar(&self, case: &Case, offset: u64, limit: u64) -> Result<(Vec<Case>, u64), Error> {
+        if case.observables.is_empty() {
+            return Ok((Vec::new(), 0));
+        }
+        let text = |o: &stdx::Value, key: &str| o.get(key).and_then(stdx::Value::as_str).unwrap_or_default().to_owned();
+        let pairs: Vec<String> =
+            case.observables.iter().map(|o| format!("{}\n{}", text(o, "typeKey"), text(o, "value"))).collect();
+        let mut w = Where::new();
+        w.and("space = ?", [boxed(case.space.clone())]);
+        w.and("owner = ?", [boxed(case.owner.clone())]);
+        w.and("id <> ?", [boxed(case.id.to_string())]);
+        let marks = vec!["?"; pairs.len()].join(",");
+        let clause = format!(
+            "EXISTS (SELECT 1 FROM json_each(cases.body, '$.observables') AS o WHERE json_extract(o.value, '$.typeKey') || char(10) || \
+             json_extract(o.value, '$.value') IN ({marks}))"
+        );
+        w.and(&clause, pairs.into_iter().map(boxed));
+        let total: u64 = {
+            let mut statement = self.conn.prepare_cached(&format!("SELECT count(*) FROM cases WHERE {}", w.text))?;
+            statement.query_row(w.params(), |r| r.get(0))?
+        };
+        let sql = format!("SELECT id FROM cases WHERE {} ORDER BY created DESC, id LIMIT ? OFFSET ?", w.text);
+        w.values.push(boxed(limit.min(CASES_LISTED_MAX)));
+        w.values.push(boxed(offset));
+        let ids: Vec<String> = {
+            let mut statement = self.conn.prepare_cached(&sql)?;
+            let rows = statement.query_map(w.params(), |r| r.get(0))?;
+            rows.collect::<Result<_, _>>()?
+        };
+        let mut cases = Vec::with_capacity(ids.len());
+        for id in ids {
+            cases.extend(crate::case::read(&self.conn, &case.space, &id)?);
+        }
+        Ok((cases, total))
     }
     /// Numbers of cases by status; status, search and page of the filter do not count.
     pub fn case_status_counts(&self, f: &CaseFilter) -> Result<CaseCounts, Error> {

@@ -22,7 +22,7 @@ pub(super) fn run(conn: &Connection, b: &mut Batch, id: &Id) -> Result<(), Error
         return Ok(());
     }
     let mut statement = conn.prepare_cached(
-        "SELECT space, principal, partition, status, class, current, started, finished, error, facts, last, digest, mail \
+        "SELECT space, principal, partition, status, class, current, started, finished, error, facts, last, digest, mail, root \
          FROM execution WHERE id = ?1",
     )?;
     let row = statement
@@ -32,6 +32,7 @@ pub(super) fn run(conn: &Connection, b: &mut Batch, id: &Id) -> Result<(), Error
                     space: r.get(0)?,
                     principal: r.get(1)?,
                     partition: r.get(2)?,
+                    root: Id(r.get(13)?),
                     name: None,
                     status: words::status(r.get_ref(3)?.as_str()?),
                     class: words::class(r.get_ref(4)?.as_str()?),
@@ -196,6 +197,21 @@ pub(super) fn keys(conn: &Connection, b: &mut Batch, keys: Vec<Key>) -> Result<(
             Key::CasesConfig(space, owner) => {
                 let row = record_read(conn, Noun::Setting, &space, &config_id(&owner))?;
                 b.rows.configs.insert((space, owner), row.map(|r| r.body));
+            }
+            Key::Person(user) => {
+                let record = record_read(conn, Noun::User, "*", &user)?;
+                let person = record.map(|r| triage::question::Person {
+                    enabled: r.body.get("enabled").and_then(stdx::Value::as_bool).unwrap_or(true),
+                    roles: r
+                        .body
+                        .get("roles")
+                        .and_then(stdx::Value::as_array)
+                        .unwrap_or_default()
+                        .iter()
+                        .filter_map(|v| v.as_str().map(Arc::from))
+                        .collect(),
+                });
+                b.rows.people.insert(user, person);
             }
             Key::Question(id) => {
                 let row = crate::question::read(conn, &id)?;

@@ -171,6 +171,15 @@ impl Writer {
             b.versions.push(KeptVersion { key: key.clone(), record: Arc::new(record.clone()) });
         }
         let version = next.as_ref().map_or(version + 1, |r| r.version);
+        if change.noun == Noun::User {
+            // Who may answer is judged by the user as this change leaves them, which the next batch reads.
+            let (enabled, roles) = (
+                next.as_ref().is_some_and(|r| r.body.get("enabled").and_then(Value::as_bool).unwrap_or(true)),
+                next.as_ref().and_then(|r| r.body.get("roles").and_then(Value::as_array)).unwrap_or_default(),
+            );
+            let roles = roles.iter().filter_map(|v| v.as_str().map(Arc::from)).collect();
+            b.rows.people.insert(change.id.0.clone(), Some(triage::question::Person { enabled, roles }));
+        }
         if change.noun == Noun::Setting {
             b.rows
                 .configs

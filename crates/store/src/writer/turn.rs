@@ -34,6 +34,7 @@ pub(super) fn new_run(start: &Start) -> Run {
         space: start.space.clone(),
         principal: start.principal.clone(),
         partition: partition_of(&start.root),
+        root: start.root.clone(),
         name: None,
         status: Status::Pending,
         class: Class::None,
@@ -134,6 +135,9 @@ impl Writer {
         for (to, command) in &turn.mail {
             self.mail(b, now, to, command.clone(), &mut out.woken)?;
         }
+        if let Some(key) = &turn.release {
+            self.slot_release(b, now, &space, execution, key, &mut out.woken)?;
+        }
         for change in &turn.timers {
             match change {
                 TimerChange::Set { id, due, durable: true } => {
@@ -160,12 +164,17 @@ impl Writer {
         }
     }
 
-    /// After its end a run takes answers and settlements of destructive effects only.
+    /// After its end a run takes answers and settlements of destructive effects only, and what a person's *again* brings: the attempt
+    /// under the same key, or that it is held back.
     fn check_late(&self, b: &Batch, turn: &Turn) -> Result<(), Error> {
         let refuse = |found: &str| Err(Error::Guard { guard: "ended", found: found.into() });
         for fact in &turn.facts {
             let key = match &fact.what {
-                FactKind::Answered { key, .. } | FactKind::Settled { key, .. } => key,
+                FactKind::Answered { key, .. }
+                | FactKind::Settled { key, .. }
+                | FactKind::Attempting { key, .. }
+                | FactKind::Held { key, .. }
+                | FactKind::Abandoned { key } => key,
                 // What a cancelled run's attempt did is asked after its end: the row lives on (§2.3).
                 FactKind::Waiting { wait, .. } => match &**wait {
                     workflow::Wait::Settlement(key) => key,
@@ -173,11 +182,26 @@ impl Writer {
                 },
                 _ => return refuse("the run has ended"),
             };
-            if self.outbox_class(b, key)?.is_some_and(|c| c != Class::Destructive) {
-                return refuse("the run has ended, and this effect is not destructive");
+            match self.outbox_class(b, key)? {
+                Some(Class::Destructive) => {}
+                // An internal effect of this very turn has no row.
+                None if matches!(
+                    fact.what,
+                    FactKind::Answered { .. } | FactKind::Settled { .. } | FactKind::Waiting { .. }
+                ) => {}
+                _ => return refuse("the run has ended, and this effect is not destructive"),
             }
         }
-        if turn.effects.iter().any(|(_, e)| !matches!(e, Effect::Internal(_))) {
+        let again = |key: &EffectKey| {
+            turn.facts.iter().any(|f| {
+                matches!(&f.what, FactKind::Settled { key: k, verdict: workflow::Settlement::Again, .. } if k == key)
+            })
+        };
+        if turn
+            .effects
+            .iter()
+            .any(|(key, e)| !(matches!(e, Effect::Internal(_)) || matches!(e, Effect::Call(_)) && again(key)))
+        {
             return refuse("the run has ended");
         }
         Ok(())
@@ -195,12 +219,33 @@ impl Writer {
         entries: &mut Vec<Entry>,
         out: &mut Committed,
     ) -> Result<Option<Fact>, Error> {
-        let Some((key, Effect::Internal(command))) = turn.effects.last() else { return Ok(None) };
         let now = p.commit.now;
+        let (key, command) = match turn.effects.last() {
+            Some((key, Effect::Internal(command))) => (key, command),
+            Some((key, Effect::Slot(command))) => {
+                let root = run.new.as_ref().map_or(&run.root, |s| &s.root);
+                let taken = self.slot_take(b, now, (&run.space, execution, root), command, &mut out.woken)?;
+                return Ok(Some(Fact {
+                    at: now,
+                    what: FactKind::Answered {
+                        key: key.clone(),
+                        attempt: 1,
+                        outcome: Outcome::Answered(Ok(Body::from(taken))),
+                    },
+                }));
+            }
+            _ => return Ok(None),
+        };
         let step = key.path.0.last().map(|h| h.name.clone());
         let by =
             Actor { user: run.principal.clone(), channel: "workflow".into(), execution: Some(execution.clone()), step };
-        let request = Request { space: run.space.clone(), by, key: None, command: (**command).clone() };
+        let mut command = (**command).clone();
+        if let triage::Command::QuestionAsk(question) = &mut command
+            && question.policy.forbid_self
+        {
+            question.policy.involved = self.involved(b, run, &question.workflow)?;
+        }
+        let request = Request { space: run.space.clone(), by, key: None, command };
         let audit = b.audit.len();
         let mut woken = Vec::new();
         let result = self.command(b, now, &request, None, &mut woken)?;
@@ -223,6 +268,16 @@ impl Writer {
             at: now,
             what: FactKind::Answered { key: key.clone(), attempt: 1, outcome: Outcome::Answered(result) },
         }))
+    }
+
+    /// Who started the run, and who changed its workflow last: they do not approve their own doing.
+    fn involved(&self, b: &mut Batch, run: &Run, workflow: &Id) -> Result<Vec<Arc<str>>, Error> {
+        let noun = crate::commit::Noun::Workflow;
+        load::record(&self.db.conn, b, noun, &run.space, workflow)?;
+        let record = b.records.get(&(noun, run.space.clone(), workflow.clone()));
+        let mut involved = vec![run.principal.clone()];
+        involved.extend(record.map(|r| r.updated_by.clone()).filter(|by| *by != run.principal));
+        Ok(involved)
     }
 
     /// True when an answered effect was destructive: then its end is audited too.

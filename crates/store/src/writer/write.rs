@@ -26,8 +26,8 @@ pub(super) fn all(conn: &Connection, b: &Batch, keys: &Keys, before: &Stream, no
     runs(conn, b)?;
     run_rows(conn, b)?;
     let mut statement = conn.prepare_cached(
-        "INSERT INTO feed (n, stream, \"commit\", i, at, topic, space, id, version, kind, changed) \
-         VALUES (?1, 0, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        "INSERT INTO feed (n, stream, \"commit\", i, at, topic, space, id, version, kind, changed, execution, user) \
+         VALUES (?1, 0, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     )?;
     for f in &b.feed {
         let changed = (!f.changed.is_null()).then(|| stdx::json::text(&f.changed));
@@ -41,9 +41,29 @@ pub(super) fn all(conn: &Connection, b: &Batch, keys: &Keys, before: &Stream, no
             f.id.as_str(),
             f.version,
             f.kind as u8,
-            changed
+            changed,
+            f.execution.as_ref().map(Id::as_str),
+            &*f.by
         ])?;
     }
+    for (at, by, change) in &b.envelope {
+        change.write(conn, *at, by)?;
+    }
+    for a in &b.attempts {
+        let mut statement = conn.prepare_cached(
+            "INSERT INTO attempt (space, at, operation, target, workflow, execution, step) VALUES (?1,?2,?3,?4,?5,?6,?7)",
+        )?;
+        statement.execute(params![
+            &*a.space,
+            a.at.0,
+            &*a.operation,
+            &*a.target,
+            a.workflow.as_str(),
+            a.execution.as_str(),
+            &*a.step
+        ])?;
+    }
+    groups(conn, b)?;
     let mut stream = before.clone();
     stream.commits = b.commits;
     stream.feed = b.feed_n;
@@ -53,6 +73,29 @@ pub(super) fn all(conn: &Connection, b: &Batch, keys: &Keys, before: &Stream, no
     statement.execute(params![stream.commits, stream.feed, stream.audit, stream.link, stream.head])?;
     checkpoint(conn, keys, &mut stream, now)?;
     Ok(stream)
+}
+
+/// Groups are small and written whole.
+fn groups(conn: &Connection, b: &Batch) -> Result<(), Error> {
+    for ((space, key), group, _) in b.groups.dirty() {
+        conn.prepare_cached("DELETE FROM slot WHERE space = ?1 AND key = ?2")?.execute([&**space, &**key])?;
+        for row in group.into_iter().flat_map(|g| &g.rows) {
+            let mut statement = conn.prepare_cached(
+                "INSERT INTO slot (space, key, execution, state, n, root, max) VALUES (?1,?2,?3,?4,?5,?6,?7)",
+            )?;
+            let state = if row.held { "held" } else { "queued" };
+            statement.execute(params![
+                &**space,
+                &**key,
+                row.execution.as_str(),
+                state,
+                row.n,
+                row.root.as_str(),
+                row.max
+            ])?;
+        }
+    }
+    Ok(())
 }
 
 fn triage_rows(conn: &Connection, b: &Batch, now: Time) -> Result<(), Error> {

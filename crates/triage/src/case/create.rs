@@ -33,6 +33,10 @@ pub(crate) fn create(rows: &mut Rows, now: Time, by: &Actor, key: SpaceId, body:
     let assignees = fields::given(o, "assignees").map_or(Ok(Vec::new()), fields::assignees)?;
     let category =
         fields::given(o, "category").map(|v| bounded(v, "category", CATEGORY_CHARS_MAX, false)).transpose()?;
+    let extended_fields = match fields::given(o, "extended_fields") {
+        Some(v) => crate::case::single::merged(&Value::Null, v)?,
+        None => Value::Null,
+    };
     let (space, id) = key.clone();
     let config = rows.configs.get(&(space.clone(), owner.clone())).cloned().flatten();
     let custom_fields = fields::custom_fields(fields::given(o, "customFields"), config.as_ref())?;
@@ -64,6 +68,7 @@ pub(crate) fn create(rows: &mut Rows, now: Time, by: &Actor, key: SpaceId, body:
         closed: None,
         in_progress_at: None,
         external_service: Value::Null,
+        extended_fields,
         comments: 0,
         alerts: 0,
         events: 0,

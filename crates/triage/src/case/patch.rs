@@ -16,6 +16,8 @@ use crate::rows::{Rows, SpaceId};
 use std::sync::Arc;
 use stdx::{Id, Object, Time, Value};
 
+/// Cases of one change of many.
+pub const PATCH_MAX: usize = 100;
 /// Longest closing reason in characters.
 const REASON_CHARS_MAX: usize = 1024;
 /// Message of a change that changes nothing (406).
@@ -66,6 +68,29 @@ fn same_set(a: &[Arc<str>], b: &[Arc<str>]) -> bool {
 
 fn strings(list: &[Arc<str>]) -> Value {
     Value::array(list.iter().cloned().map(Value::from))
+}
+
+/// Applies many elements, all or none: the first that cannot be applied refuses all and is named.
+pub(crate) fn many(
+    rows: &mut Rows,
+    now: Time,
+    by: &Actor,
+    space: &Arc<str>,
+    cases: &[Value],
+) -> Result<Value, Refusal> {
+    if cases.is_empty() || cases.len() > PATCH_MAX {
+        return Err(invalid(format!("The length of the field cases must be between 1 and {PATCH_MAX}.")));
+    }
+    let mut out = Vec::with_capacity(cases.len());
+    for body in cases {
+        let changed = patch(rows, now, by, space, body).map_err(|refusal| {
+            let id = id_of(body).unwrap_or_else(|| Id::from(""));
+            let message = format!("Some cases could not be updated: {id}. Reason: {}", refusal.message);
+            Refusal::new(refusal.kind, message)
+        })?;
+        out.push(changed);
+    }
+    Ok(Value::object([("cases", Value::from(out))]))
 }
 
 /// Applies one element of `PATCH /api/cases`.
@@ -158,6 +183,13 @@ fn plain_fields(case: &Case, o: &Object, plan: &mut Plan) -> Result<(), Refusal>
         if category != case.category {
             plan.update("category", "category", case.category.clone().into(), category.clone().into());
             plan.next.category = category;
+        }
+    }
+    if let Some(v) = fields::given(o, "extended_fields") {
+        let merged = crate::case::single::merged(&case.extended_fields, v)?;
+        if merged != case.extended_fields {
+            plan.update("extended_fields", "extended_fields", case.extended_fields.clone(), merged.clone());
+            plan.next.extended_fields = merged;
         }
     }
     if let Some(v) = fields::given(o, "connector") {

@@ -47,6 +47,26 @@ enum Verb {
         #[arg(long)]
         comment: Option<String>,
     },
+    /// Ask back, or with `--reply` answer that; the question stays open.
+    Ask {
+        /// Id.
+        id: String,
+        /// Text.
+        text: String,
+        /// This is the answer to what was asked.
+        #[arg(long)]
+        reply: bool,
+    },
+    /// Hand the question to somebody else, who may answer it from then on.
+    Delegate {
+        /// Id.
+        id: String,
+        /// User.
+        to: String,
+        /// Comment for the record.
+        #[arg(long)]
+        comment: Option<String>,
+    },
     /// Say what became of a command whose end nobody saw.
     Settle {
         /// Id.
@@ -105,6 +125,19 @@ pub async fn run(args: Args, server: &Server, json: bool) -> anyhow::Result<Exit
             let approval = client.call("GET", &path(&id), None).await?;
             let hash = approval.get("hash").cloned();
             decide(&client, &path(&id), "reject", comment, hash).await?
+        }
+        Verb::Ask { id, text, reply } => {
+            let mut body = Object::new();
+            body.insert("kind", if reply { "reply" } else { "ask" });
+            body.insert("text", text);
+            client.call("POST", &format!("{}/remark", path(&id)), Some(&Value::from(body))).await?
+        }
+        Verb::Delegate { id, to, comment } => {
+            let mut body = Object::new();
+            body.insert("kind", "delegate");
+            body.insert("to", to);
+            body.insert("text", comment);
+            client.call("POST", &format!("{}/remark", path(&id)), Some(&Value::from(body))).await?
         }
         Verb::Settle { id, verdict, comment } => {
             let mut body = Object::new();

@@ -1,6 +1,6 @@
 //! `watchfire doctor`: looks at a data folder and the machine and says what is wrong.
 //!
-//! Invariants: reads only; works while no server runs on the folder.
+//! Invariants: reads only, but for `--lift`; works while no server runs on the folder.
 
 use crate::Exit;
 use crate::output;
@@ -12,6 +12,9 @@ pub struct Args {
     /// Data folder.
     #[arg(long)]
     data: PathBuf,
+    /// Takes a unit out of quarantine (as the check names it); the server must not run.
+    #[arg(long, value_name = "UNIT")]
+    lift: Option<String>,
 }
 
 /// Runs the command.
@@ -27,6 +30,11 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<Exit> {
         rows.push(vec![what.to_owned(), state.to_owned(), text]);
     };
     let state = crate::server::state_dir(&args.data);
+    if let Some(unit) = &args.lift {
+        anyhow::ensure!(engine::poison::lift(&state, unit)?, "`{unit}` is not in quarantine");
+        println!("{unit} is worked on again from the next start on");
+        return Ok(Exit::Fine);
+    }
     check(
         "data folder",
         if args.data.is_dir() { Ok(args.data.display().to_string()) } else { Err("there is no such folder".into()) },
@@ -36,6 +44,19 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<Exit> {
         match store::verify(&state) {
             Ok(report) if report.broken.is_none() => Ok(report.to_string()),
             Ok(report) => Err(report.to_string()),
+            Err(e) => Err(e.to_string()),
+        },
+    );
+    check(
+        "quarantine",
+        match engine::poison::Found::read(&state) {
+            Ok(found) => match found.quarantined().map(|u| format!("`{u}`")).collect::<Vec<_>>() {
+                none if none.is_empty() => Ok("nothing".into()),
+                units => Err(format!(
+                    "{}: the process ended while working on it at each of its last starts",
+                    units.join(", ")
+                )),
+            },
             Err(e) => Err(e.to_string()),
         },
     );

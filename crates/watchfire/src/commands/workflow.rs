@@ -1,5 +1,8 @@
 //! `watchfire workflow`: workflows over the server's API; `validate` and `graph` work without a server.
 
+mod manage;
+mod test;
+
 use crate::Exit;
 use crate::client::{Client, Server, segment};
 use crate::output;
@@ -75,10 +78,82 @@ enum Verb {
         /// File.
         file: PathBuf,
     },
-    /// Run a workflow.
-    Run {
+    /// Run the cases beside workflows (`NAME.test.yaml`) in memory; nothing is sent.
+    Test {
+        /// Files or folders.
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// Only cases whose name contains this.
+        #[arg(long)]
+        only: Option<String>,
+        /// Write a JUnit report.
+        #[arg(long, value_name = "FILE")]
+        junit: Option<PathBuf>,
+    },
+    /// Make a case of an execution that happened, with its answers as mocks.
+    Record {
+        /// Execution id.
+        execution: String,
+        /// Name of the case.
+        #[arg(long, default_value = "recorded")]
+        name: String,
+    },
+    /// Print the JSON Schema of the language, for editors.
+    Schema,
+    /// List the versions of a workflow.
+    Versions {
         /// Id.
         id: String,
+    },
+    /// Show what changed between two versions.
+    Diff {
+        /// Id.
+        id: String,
+        /// Older version.
+        from: u64,
+        /// Newer version; the present one where it is left out.
+        to: Option<u64>,
+    },
+    /// Make an old version the present one.
+    Restore {
+        /// Id.
+        id: String,
+        /// Version.
+        version: u64,
+    },
+    /// Write workflows to an archive, or read one.
+    Archive {
+        /// Archive file.
+        file: PathBuf,
+        /// Ids to write; without any the archive is read.
+        ids: Vec<String>,
+        /// Replace workflows that are there (reading).
+        #[arg(long)]
+        overwrite: bool,
+    },
+    /// Print the log of an execution.
+    Logs {
+        /// Execution id.
+        id: String,
+    },
+    /// Answer the open question of an execution.
+    Resume {
+        /// Execution id.
+        id: String,
+        /// Members of the answer, `name=value`.
+        #[arg(long, value_name = "K=V")]
+        input: Vec<String>,
+    },
+    /// Run a workflow.
+    Run {
+        /// Id; with `--dry-run` also a file.
+        id: String,
+        /// Render everything, send nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// Dry run: answer every question with yes.
+        #[arg(long, requires = "dry_run")]
+        approve: bool,
         /// Inputs, `name=value`; a value that is JSON keeps its type.
         #[arg(long, value_name = "K=V")]
         input: Vec<String>,
@@ -112,6 +187,12 @@ pub async fn run(args: Args, server: &Server, json: bool) -> anyhow::Result<Exit
         Verb::Validate { files, hints } => return validate(files, *hints, json),
         Verb::Graph { file } => return graph(file),
         Verb::Fix { file, write } => return fix(file, *write, json),
+        Verb::Test { paths, only, junit } => return test::run(paths, only.as_deref(), junit.as_deref(), json),
+        Verb::Run { id, dry_run: true, approve, input, event, .. } if std::path::Path::new(id).is_file() => {
+            let (inputs, event) = given(input, event.as_ref())?;
+            let yaml = read(&PathBuf::from(id))?;
+            return test::dry(&yaml, &crate::server::offline_catalogue(), inputs.into(), event, *approve, json);
+        }
         _ => {}
     }
     let client = Client::new(server)?;
@@ -145,18 +226,16 @@ pub async fn run(args: Args, server: &Server, json: bool) -> anyhow::Result<Exit
             client.call("PUT", &one(&id), Some(&Value::object([("enabled", Value::Bool(false))]))).await?
         }
         Verb::Delete { id } => client.call("DELETE", &one(&id), None).await?,
-        Verb::Run { id, input, event, wait } => {
-            let mut inputs = Object::new();
-            for pair in input {
-                let (k, v) = pair.split_once('=').ok_or_else(|| anyhow::anyhow!("`{pair}` is not name=value"))?;
-                inputs.insert(k, stdx::json::parse(v).unwrap_or_else(|_| Value::from(v)));
+        Verb::Run { id, input, event, wait, dry_run, approve } => {
+            let (mut inputs, event) = given(&input, event.as_ref())?;
+            if dry_run {
+                let workflow = client.call("GET", &one(&id), None).await?;
+                let catalogue = manage::catalogue(&client).await?;
+                let yaml = output::text(&workflow, "yaml");
+                return test::dry(&yaml, &catalogue, inputs.into(), event, approve, json);
             }
-            if let Some(file) = event {
-                let text = std::fs::read_to_string(&file).map_err(|e| anyhow::anyhow!("`{}`: {e}", file.display()))?;
-                inputs.insert(
-                    "event",
-                    stdx::json::parse(&text).map_err(|e| anyhow::anyhow!("`{}`: {e}", file.display()))?,
-                );
+            if !event.is_null() {
+                inputs.insert("event", event);
             }
             let body = Value::object([("inputs", Value::from(inputs))]);
             let started = client.call("POST", &format!("{}/run", one(&id)), Some(&body)).await?;
@@ -193,12 +272,47 @@ pub async fn run(args: Args, server: &Server, json: bool) -> anyhow::Result<Exit
         Verb::Cancel { id } => {
             client.call("POST", &format!("/api/workflows/executions/{}/cancel", segment(&id)), None).await?
         }
-        Verb::Validate { .. } | Verb::Graph { .. } | Verb::Fix { .. } => unreachable!("handled above"),
+        Verb::Record { execution, name } => {
+            let path =
+                format!("/api/workflows/executions/{}?includeInput=true&includeOutput=true", segment(&execution));
+            print!("{}", test::recorded(&client.call("GET", &path, None).await?, &name));
+            return Ok(Exit::Fine);
+        }
+        Verb::Schema => client.call("GET", "/api/workflows/schema", None).await?,
+        Verb::Versions { id } => return manage::versions(&client, &id, json).await,
+        Verb::Diff { id, from, to } => return manage::diff(&client, &id, from, to, json).await,
+        Verb::Restore { id, version } => {
+            client.call("POST", &format!("{}/versions/{version}/restore", one(&id)), None).await?
+        }
+        Verb::Archive { file, ids, overwrite } => return manage::archive(&client, &file, ids, overwrite).await,
+        Verb::Logs { id } => return manage::logs(&client, &id, json).await,
+        Verb::Resume { id, input } => {
+            let (input, _) = given(&input, None)?;
+            let body = Value::object([("input", Value::from(input))]);
+            client.call("POST", &format!("/api/workflows/executions/{}/resume", segment(&id)), Some(&body)).await?
+        }
+        Verb::Validate { .. } | Verb::Graph { .. } | Verb::Fix { .. } | Verb::Test { .. } => {
+            unreachable!("handled above")
+        }
     };
     if !answer.is_null() {
         output::json(&answer);
     }
     Ok(Exit::Fine)
+}
+
+/// Inputs and event as flags give them.
+fn given(input: &[String], event: Option<&PathBuf>) -> anyhow::Result<(Object, Value)> {
+    let mut inputs = Object::new();
+    for pair in input {
+        let (k, v) = pair.split_once('=').ok_or_else(|| anyhow::anyhow!("`{pair}` is not name=value"))?;
+        inputs.insert(k, stdx::json::parse(v).unwrap_or_else(|_| Value::from(v)));
+    }
+    let event = match event {
+        Some(file) => stdx::json::parse(&read(file)?).map_err(|e| anyhow::anyhow!("`{}`: {e}", file.display()))?,
+        None => Value::Null,
+    };
+    Ok((inputs, event))
 }
 
 fn read(file: &PathBuf) -> anyhow::Result<String> {
@@ -334,7 +448,7 @@ fn fix(file: &PathBuf, write: bool, json: bool) -> anyhow::Result<Exit> {
 }
 
 /// Lines that differ, `-` and `+`, without those that stay.
-fn changed_lines(old: &str, new: &str) -> Vec<String> {
+pub(super) fn changed_lines(old: &str, new: &str) -> Vec<String> {
     let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
     let (mut a, mut b, mut out) = (0, 0, vec![]);
     while a < old.len() || b < new.len() {

@@ -84,7 +84,7 @@ impl Work<'_> {
                 guarded = true;
             }
         }
-        if guarded { Permit::Ask } else { Permit::Unguarded }
+        if guarded || self.cx.env.unbound == Unbound::Always { Permit::Ask } else { Permit::Unguarded }
     }
 
     /// A call as it is shown and hashed.
@@ -153,6 +153,7 @@ impl Work<'_> {
             about: self.subjects(),
             running_until: None,
             schema: Value::Null,
+            policy: super::approvers::policy(config),
         };
         self.emit_question(path, question);
         Ok(())
@@ -207,6 +208,7 @@ impl Work<'_> {
             about: self.subjects(),
             running_until: None,
             schema: Value::Null,
+            policy: triage::question::Policy::default(),
         };
         self.emit_question(path, question);
         Ok(())

@@ -236,6 +236,7 @@ impl Work<'_> {
             about: self.subjects(),
             running_until: until,
             schema: Value::Null,
+            policy: triage::question::Policy::default(),
         }
     }
 

@@ -21,6 +21,7 @@ pub(super) struct Ready {
     pub params: Value,
     pub config: Value,
     pub connector: Option<ConnectorView>,
+    pub root: crate::template::Root,
 }
 
 impl Work<'_> {
@@ -80,6 +81,9 @@ impl Work<'_> {
             operation: leaf.operation.as_deref(),
             calls,
             timeout: step.timeout.as_ref(),
+            root: &ready.root,
+            written: &leaf.params,
+            limits: self.program.settings.liquid,
         }
     }
 
@@ -98,9 +102,10 @@ impl Work<'_> {
             refs.merge(&c.refs);
         }
         let root = self.context_with(base, &refs, extra)?;
-        let render = || -> Result<Ready, Fault> {
+        let render = || -> Result<(Value, Value, Option<ConnectorView>), Fault> {
             let error = |message: String| Fault::new("Error", message);
-            let params = leaf.params.eval(&root).map_err(error)?.unwrap_or_default();
+            let keep = leaf.code.unrendered();
+            let params = leaf.params.eval_except(&root, keep).map_err(error)?.unwrap_or_default();
             let config = leaf.config.eval(&root).map_err(error)?.unwrap_or_default();
             let schema = leaf.operation.as_ref().map_or_else(|| steps::schema(leaf.code.meta()), |o| o.schema.clone());
             let params = steps::coerce(&schema, params);
@@ -117,10 +122,10 @@ impl Work<'_> {
                     })?)
                 }
             };
-            Ok(Ready { params, config, connector })
+            Ok((params, config, connector))
         };
         let _ = step;
-        Ok(render())
+        Ok(render().map(|(params, config, connector)| Ready { params, config, connector, root }))
     }
 
     /// Turns what a step type wants into facts and effects.
@@ -345,7 +350,8 @@ impl Work<'_> {
         let Some(ix) = path.0.last().and_then(|h| self.program.index_of(&h.name)) else { return Ok(()) };
         let program::Body::Leaf(leaf) = &self.program.steps[ix].body else { return Ok(()) };
         let calls = self.state.frame(&path.0).map_or(0, |f| f.calls);
-        let ready = Ready { params: Value::Null, config: Value::Null, connector: None };
+        let ready =
+            Ready { params: Value::Null, config: Value::Null, connector: None, root: crate::template::Root::default() };
         let start = self.start();
         let next = {
             let cx = self.step_cx(path, ix, leaf, &start, &ready, calls);

@@ -767,6 +767,15 @@ impl Loader<'_> {
                 &format!("use `{canonical}`"),
             );
         }
+        if steps::unknown_action(kind, self.catalogue) {
+            let span = node.get("type").map_or(node.span, |n| n.span);
+            let (family, action) = kind.split_once('.').unwrap_or((kind, ""));
+            let hint = match check::nearest(kind, steps::names(self.catalogue)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "the step fails when it is reached unless a connector provides it".into(),
+            };
+            self.warn("unknownStepAction", span, path, format!("`{family}` has no action `{action}`"), &hint);
+        }
         let meta = code.meta();
         let mut own: Vec<&str> = meta.config.to_vec();
         if operation.is_some() {
@@ -776,15 +785,6 @@ impl Loader<'_> {
         if let Some(e) = node.get("with").and_then(|w| w.entry("channels")).filter(|_| meta.name == "waitForApproval") {
             let hint = "tell people with a step before the question, for example `slack_api.postMessage`";
             self.warn("notThereYet", e.key_span, path, "`channels` is read but nothing is sent yet", hint);
-        }
-        if let Some(e) = node.entry("push-case") {
-            self.warn(
-                "notThereYet",
-                e.key_span,
-                path,
-                "`push-case` is read but nothing is pushed yet",
-                "push with a step of its own",
-            );
         }
         let empty = Node { span: node.span, value: Yaml::Map(vec![]) };
         let with = node.get("with").filter(|n| !matches!(n.value, Yaml::Null)).unwrap_or(&empty);

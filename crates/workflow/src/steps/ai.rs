@@ -13,7 +13,7 @@ use std::sync::Arc;
 use stdx::{Object, Value};
 
 /// Connector types that speak to a model.
-const MODELS: [&str; 4] = [".gen-ai", ".inference", ".bedrock", ".gemini"];
+pub(super) const MODELS: [&str; 4] = [".gen-ai", ".inference", ".bedrock", ".gemini"];
 /// Lines of a composed summary at most.
 const COMPOSED_LINES_MAX: usize = 24;
 /// Bytes of one composed value at most.
@@ -90,7 +90,7 @@ impl StepType for Ai {
 }
 
 /// The model's connector: the one that is named, else the only default.
-fn model<'a>(cx: &StepCx<'a>, params: &Value) -> Result<Option<&'a ConnectorView>, Fault> {
+pub(super) fn model<'a>(cx: &StepCx<'a>, params: &Value) -> Result<Option<&'a ConnectorView>, Fault> {
     let all = || cx.catalogue.connectors.values().filter(|c| MODELS.contains(&&*c.kind));
     if let Some(c) = cx.connector {
         return Ok(Some(c));

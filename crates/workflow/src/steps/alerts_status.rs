@@ -5,7 +5,7 @@
 //! Not here: the life cycle of alerts (`triage`).
 //! Source: `reference/workflow-steps.md` §6.1; `design.md` *Classes*.
 
-use super::{CallSpec, Next, StepCx, StepMeta, StepType, Wake};
+use super::{Next, StepCx, StepMeta, StepType, Wake};
 use crate::core::{Class, Fault};
 use std::sync::Arc;
 use stdx::{Id, Object, Value};
@@ -64,9 +64,15 @@ impl StepType for AlertsStatus {
         if !["open", "acknowledged", "in-progress", "closed"].contains(&&*status) {
             return Next::Fail(super::invalid(format!("`{status}` is not a status of an alert")));
         }
+        let reason = super::text(&params, self.reason);
+        if let Some(reason) = &reason
+            && let Err(fault) = super::alerts::reason_allowed(&status, reason, self.reason)
+        {
+            return Next::Fail(fault);
+        }
         let mut memo = Object::new();
         memo.insert("status", status);
-        memo.insert("reason", super::text(&params, self.reason));
+        memo.insert("reason", reason);
         memo.insert("updated", 0i64);
         memo.insert("at", 0i64);
         let ids = match params.get(self.ids) {
@@ -82,20 +88,17 @@ impl StepType for AlertsStatus {
                 self.slice(cx, &Value::from(memo))
             }
             (None, Some(query)) => {
-                let mut search = Object::new();
-                search.insert("index", format!(".alerts-security.alerts-{}", cx.start.space));
-                search.insert("query", query.clone());
-                search.insert("size", BY_QUERY_MAX);
-                search.insert("_source", false);
-                let call = CallSpec {
-                    operation: "elasticsearch.search".into(),
-                    connector: None,
-                    target: Value::Null,
-                    params: Value::from(search),
-                    class: Class::Read,
-                    lane: "own".into(),
-                };
-                Next::Call { call: Box::new(call), memo: Value::from(memo), closes: false }
+                let body = Value::object([
+                    ("query", query.clone()),
+                    ("size", Value::Int(BY_QUERY_MAX)),
+                    ("_source", Value::Bool(false)),
+                ]);
+                let request = Value::object([
+                    ("method", Value::from("POST")),
+                    ("path", Value::from(format!("/.alerts-security.alerts-{}/_search", cx.start.space))),
+                    ("body", body),
+                ]);
+                super::own_call("elasticsearch.request", request, Class::Read, Value::from(memo), false)
             }
             (None, None) => {
                 Next::Fail(super::invalid(format!("`{}` needs `with.{}` or `with.query`", self.meta.name, self.ids)))

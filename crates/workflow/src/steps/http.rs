@@ -50,6 +50,9 @@ impl StepType for Http {
             Some(Member::Templated(_)) => Class::Destructive,
         }
     }
+    fn secret_params(&self) -> &'static [&'static str] {
+        &["url", "headers", "query", "body", "form_data"]
+    }
     fn start(&self, cx: &StepCx<'_>, mut params: Value) -> Next {
         let method = super::text(&params, "method").unwrap_or_else(|| "GET".into()).to_ascii_uppercase();
         if !["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"].contains(&method.as_str()) {

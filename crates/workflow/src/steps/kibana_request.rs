@@ -4,7 +4,7 @@
 //! Not here: the routes (`api`), who may call them (checked there under the run's principal).
 //! Source: `reference/workflow-steps.md` §5.1; `design/engine.md` §2.4, §8.
 
-use super::{CallSpec, Next, StepCx, StepMeta, StepType};
+use super::{CallSpec, Next, StepCx, StepMeta, StepType, Wake};
 use crate::catalogue::{Catalogue, OperationMeta};
 use crate::core::Class;
 use crate::template::{Member, Params};
@@ -108,37 +108,84 @@ impl StepType for KibanaRequest {
         route_class(method, &path, &Value::Null, None)
     }
     fn start(&self, cx: &StepCx<'_>, params: Value) -> Next {
-        let mut request = request(&params).clone();
-        let default = if request.get("form_data").is_some() { "POST" } else { "GET" };
-        let method = super::text(&request, "method").unwrap_or_else(|| default.into()).to_ascii_uppercase();
-        if !["GET", "POST", "PUT", "PATCH", "DELETE"].contains(&method.as_str()) {
-            return Next::fail(
-                "Error",
-                format!("Invalid HTTP method \"{method}\". Valid values: GET, POST, PUT, PATCH, DELETE"),
-            );
+        request_next(cx, request(&params), &params)
+    }
+    fn resume(&self, _cx: &StepCx<'_>, memo: &Value, wake: Wake) -> Next {
+        finish(memo, wake)
+    }
+}
+
+/// Members of `with` that say how to send and are no part of the request.
+pub(super) const META_FLAGS: [&str; 4] = ["fetcher", "use_server_info", "use_localhost", "debug"];
+
+/// The call of a request; `params` are all parameters of the step, for its flags.
+pub(super) fn request_next(cx: &StepCx<'_>, request: &Value, params: &Value) -> Next {
+    let mut request = request.clone();
+    let flag = |key: &str| params.get(key).and_then(Value::as_bool) == Some(true);
+    if flag("use_server_info") && flag("use_localhost") {
+        return Next::fail("Error", "use_server_info and use_localhost cannot both be set");
+    }
+    let has = |key: &str| request.get(key).is_some_and(|v| !v.is_null());
+    if has("body") && has("form_data") {
+        return Next::fail("Error", "body and form_data cannot both be set");
+    }
+    let default = if has("form_data") { "POST" } else { "GET" };
+    let method = super::text(&request, "method").unwrap_or_else(|| default.into()).to_ascii_uppercase();
+    if !["GET", "POST", "PUT", "PATCH", "DELETE"].contains(&method.as_str()) {
+        return Next::fail(
+            "Error",
+            format!("Invalid HTTP method \"{method}\". Valid values: GET, POST, PUT, PATCH, DELETE"),
+        );
+    }
+    let path = match super::required(&request, "path", META.name) {
+        Ok(p) => p,
+        Err(fault) => return Next::Fail(fault),
+    };
+    if answers_a_question(&path) {
+        return Next::fail("Forbidden", "a run cannot answer a question: people decide");
+    }
+    let path = if path.starts_with('/') { path } else { format!("/{path}").into() };
+    let class = route_class(&method, &path, request.get("body").unwrap_or(&Value::Null), Some(cx.catalogue));
+    let debug = flag("debug");
+    if let Some(o) = request.object_mut() {
+        META_FLAGS.iter().for_each(|key| drop(o.remove(key)));
+        o.insert("method", method.as_str());
+        o.insert("path", path.clone());
+    }
+    let memo = if debug {
+        Value::object([("fullUrl", Value::Str(path)), ("method", Value::from(method))])
+    } else {
+        Value::Null
+    };
+    let call = CallSpec {
+        operation: META.name.into(),
+        connector: None,
+        target: Value::Null,
+        params: request,
+        class,
+        lane: "own".into(),
+    };
+    Next::Call { call: Box::new(call), memo, closes: !debug }
+}
+
+/// The end of a request with `debug`: output and error show what was asked.
+pub(super) fn finish(memo: &Value, wake: Wake) -> Next {
+    match wake {
+        Wake::Answered(Ok(mut v)) => {
+            if v.as_object().is_some()
+                && let Some(o) = v.object_mut()
+            {
+                o.insert("_debug", memo.clone());
+            }
+            Next::Done(v)
         }
-        let path = match super::required(&request, "path", META.name) {
-            Ok(p) => p,
-            Err(fault) => return Next::Fail(fault),
-        };
-        if answers_a_question(&path) {
-            return Next::fail("Forbidden", "a run cannot answer a question: people decide");
+        Wake::Answered(Err(mut fault)) => {
+            if let Some(o) = fault.details.object_mut() {
+                o.insert("_debug", memo.clone());
+            }
+            Next::Fail(fault)
         }
-        let path = if path.starts_with('/') { path } else { format!("/{path}").into() };
-        let class = route_class(&method, &path, request.get("body").unwrap_or(&Value::Null), Some(cx.catalogue));
-        if let Some(o) = request.object_mut() {
-            o.insert("method", method.as_str());
-            o.insert("path", path);
-        }
-        let call = CallSpec {
-            operation: META.name.into(),
-            connector: None,
-            target: Value::Null,
-            params: request,
-            class,
-            lane: "own".into(),
-        };
-        Next::Call { call: Box::new(call), memo: Value::Null, closes: true }
+        Wake::Timer | Wake::Decided(_) => Next::fail("Error", "a request does not wait for a person"),
     }
 }
 

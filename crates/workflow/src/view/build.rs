@@ -434,7 +434,7 @@ fn request_text(call: &Call) -> Arc<str> {
     let params = call.params.value().cloned().unwrap_or_default();
     let text = |key: &str| params.get(key).and_then(Value::as_str).map(str::to_owned);
     let line = match &*call.operation {
-        "http" | "kibana.request" => {
+        "http" | "kibana.request" | "elasticsearch.request" => {
             let base =
                 call.target.get("base_url").and_then(Value::as_str).filter(|_| call.connector.is_some()).unwrap_or("");
             let url = text("url").filter(|_| call.connector.is_none()).unwrap_or_default();

@@ -62,6 +62,7 @@ pub fn catalogue(setup: &Value) -> Catalogue {
         connector("soc", ".slack_api", r#"{"base_url":"https://chat.example"}"#),
         connector("hosts", ".ssh", r#"{"host":"h1","port":22,"user":"ir"}"#),
         connector("intel", ".http", r#"{"base_url":"https://intel.example"}"#),
+        connector("tickets", ".jira", r#"{"base_url":"https://jira.example"}"#),
     ];
     if setup.get("model").is_some() {
         all.push(connector("model", ".gen-ai", r#"{"base_url":"https://model.example"}"#));
@@ -377,8 +378,19 @@ impl World {
             C::CaseTags { case: id, .. }
             | C::CommentAdd { case: id, .. }
             | C::AlertsAttach { case: id, .. }
-            | C::ObservablesAdd { case: id, .. } => Ok(case(id, &Value::Null)),
-            C::AlertStatus { ids, .. } => {
+            | C::ObservablesAdd { case: id, .. }
+            | C::CaseUntag { case: id, .. }
+            | C::CaseUnassign { case: id, .. }
+            | C::CaseField { case: id, .. }
+            | C::CaseExtendedFields { case: id, .. }
+            | C::AttachmentsAdd { case: id, .. }
+            | C::ObservableUpdate { case: id, .. }
+            | C::ObservablesDelete { case: id, .. }
+            | C::CasePushed { case: id, .. } => Ok(case(id, &Value::Null)),
+            C::CaseFromTemplate { id, overwrites, .. } => Ok(case(id, overwrites)),
+            C::CasesPatch { cases } => Ok(Value::object([("cases", Value::from(cases.clone()))])),
+            C::CaseDelete { ids } => Ok(Value::object([("deleted", Value::from(ids.len()))])),
+            C::AlertStatus { ids, .. } | C::AlertTags { ids, .. } | C::AlertAssignees { ids, .. } => {
                 Ok(Value::object([("updated", Value::from(ids.len())), ("missing", Value::from(vec![]))]))
             }
             C::QuestionAsk(q) => {

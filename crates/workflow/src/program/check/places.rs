@@ -43,7 +43,9 @@ pub(super) fn run(cx: &mut Check<'_>, root: &Node, steps: &[StepAt<'_>]) {
 
 fn literal(cx: &mut Check<'_>, node: &Node, key: &str, path: String) {
     // An error at the same place (a length of time, a step type) says the same; this one says why.
-    let same = |d: &Diagnostic| d.span == node.span && matches!(d.code, "schemaViolation" | "unsupportedStepType");
+    let same = |d: &Diagnostic| {
+        d.span == node.span && matches!(d.code, "schemaViolation" | "unsupportedStepType" | "unknownStepAction")
+    };
     let error = cx.found.iter().any(|d| same(d) && d.is_error());
     cx.found.retain(|d| !same(d));
     let message = format!("templates in `{key}` are not evaluated");

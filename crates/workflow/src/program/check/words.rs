@@ -364,7 +364,7 @@ fn rest(cx: &mut Check<'_>, root: &Node, steps: &[StepAt<'_>]) {
             "schemaViolation" if version.is_some_and(|n| n.span == d.span) => {
                 d.fix = fix("write \"1\"".into(), d.span, "\"1\"");
             }
-            "deprecatedStepType" | "unsupportedStepType" => {
+            "deprecatedStepType" | "unsupportedStepType" | "unknownStepAction" => {
                 let Some((node, kind)) = types.iter().find(|(n, _)| n.span == d.span) else { continue };
                 let Some(right) = d.hint.as_ref().and_then(|h| h.split('`').nth(1)).map(str::to_owned) else {
                     continue;
