@@ -3,8 +3,11 @@
 use super::*;
 use workflow::{Catalogue, Command, Program};
 
+/// A minute of today: the store's own upkeep goes by the clock of the wall, and what is old there goes.
+static START: std::sync::LazyLock<Time> = std::sync::LazyLock::new(crate::clock::now);
+
 fn minute(n: i64) -> Time {
-    Time(1_767_225_600_000_000 + n * 60_000_000)
+    Time(START.0 + n * 60_000_000)
 }
 
 fn listener() -> Listener {
