@@ -119,7 +119,7 @@ impl Work<'_> {
         if start.cause.composition_depth() >= limit {
             return error(format!("Workflow composition depth limit ({limit}) exceeded at step \"{step}\""));
         }
-        let declared = Inputs { schema: view.inputs.clone(), templated: vec![] };
+        let declared = Inputs::of(view.inputs.clone());
         let has_default = |path: &str| view.inputs.path(&["properties", path, "default"]).is_some();
         let mut problems = declared.check(inputs);
         problems.retain(|p| p.code != "missingRequiredInput" || !has_default(&p.path));

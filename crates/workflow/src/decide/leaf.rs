@@ -395,7 +395,7 @@ impl Work<'_> {
     fn with_input_defaults(&self, mut decision: Box<Decision>) -> Box<Decision> {
         let asked = self.state.questions().iter().find(|q| q.question.id == decision.question);
         if let (Some(q), Some(given)) = (asked, &decision.input) {
-            let inputs = program::Inputs { schema: q.question.schema.clone(), templated: vec![] };
+            let inputs = program::Inputs::of(q.question.schema.clone());
             if let Ok(whole) = inputs.with_defaults(given, &crate::template::Root::default()) {
                 decision.input = Some(whole);
             }
