@@ -4,6 +4,7 @@
 //! is copied; an absent corpus is said, not failed.
 //! Not here: our own unit tests.
 
+mod engine;
 mod eql;
 mod kql;
 mod liquid;
@@ -36,6 +37,7 @@ type Run = fn(&Path) -> anyhow::Result<Tally>;
 
 /// Suites: name, where `all` finds it below the corpus folder, runner.
 const SUITES: &[(&str, &str, Run)] = &[
+    ("engine", "engine-conformance", engine::run),
     ("eql", "", eql::run),
     ("kql", "", kql::run),
     ("liquid", "liquid", liquid::run),

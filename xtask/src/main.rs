@@ -12,6 +12,7 @@ mod fuzz;
 mod mutants;
 mod product;
 mod real_events;
+mod rows;
 mod simulate;
 mod tidy;
 
@@ -41,6 +42,11 @@ enum Command {
     Crash(crash::Args),
     /// Crash the synchronous core before and after every commit and effect of every golden run.
     Simulate,
+    /// Rows of the language reference that no golden run shows and no exception explains.
+    Rows {
+        /// The reference, where it is not beside the repository.
+        path: Option<PathBuf>,
+    },
     /// The corpus's real events through `detect` and through a running server.
     RealEvents {
         /// Folder of corpora.
@@ -77,6 +83,7 @@ fn main() -> ExitCode {
         Command::Conformance { suite, path } => conformance::run(&suite, &path),
         Command::Crash(args) => crash::run(&args),
         Command::Simulate => simulate::run(),
+        Command::Rows { path } => rows::run(path.as_deref()),
         Command::RealEvents { corpus, debug } => real_events::run(&corpus, debug),
         Command::Codegen { check } => codegen::run(check),
         Command::Mutants(args) => mutants::run(&args),

@@ -197,10 +197,12 @@ impl World {
     /// Rows of cases and comments are exactly those of the internal effects that were answered.
     fn check_internal(&mut self) -> anyhow::Result<()> {
         let mut asked: BTreeMap<EffectKey, (Box<triage::Command>, u32, bool)> = BTreeMap::new();
+        let dry = self.state.start().is_some_and(|s| s.dry);
         for fact in self.journal()? {
             match fact.what {
                 FactKind::Asked { key, request, .. } => {
-                    if let Effect::Internal(command) = *request {
+                    // A dry run commits none: `decide` answers for it.
+                    if let (Effect::Internal(command), false) = (*request, dry) {
                         asked.insert(key, (command, 0, false));
                     }
                 }

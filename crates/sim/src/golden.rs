@@ -27,6 +27,10 @@ const VERBS: &[&str] = &[
     "late-approve",
     "sleep",
     "spurious",
+    "input",
+    "child-completes",
+    "child-fails",
+    "grant",
 ];
 
 /// One line of a script: `verb step argument`.
@@ -73,8 +77,13 @@ pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../workflow/testdata")
 }
 
+/// The first line of a golden run: what it shows, and in brackets the rows of the language reference that it covers (`§3.4/3`).
+pub fn header(text: &str) -> &str {
+    text.lines().next().unwrap_or("")
+}
+
 /// The body of the first fence whose info string is `name`.
-fn block<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+pub fn block<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let fence = format!("```{name}\n");
     let rest = &text[text.find(&fence)? + fence.len()..];
     let end = if rest.starts_with("```") { 0 } else { rest.find("\n```")? + 1 };
@@ -115,7 +124,7 @@ pub fn parse(name: &str, text: &str) -> anyhow::Result<Golden> {
     })
 }
 
-/// Reads all golden runs of a folder, by name.
+/// Reads all golden runs of a folder that one real core can play, by name.
 ///
 /// - errors: the folder or a file cannot be read or understood.
 pub fn read_all(folder: &Path) -> anyhow::Result<Vec<Golden>> {
@@ -124,7 +133,11 @@ pub fn read_all(folder: &Path) -> anyhow::Result<Vec<Golden>> {
         let path = entry?.path();
         if path.extension().is_some_and(|e| e == "md") {
             let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            found.push(parse(&name, &std::fs::read_to_string(&path)?)?);
+            let golden = parse(&name, &std::fs::read_to_string(&path)?)?;
+            // Children and other runs of a group are played by the script: there is one run in a world.
+            if golden.setup.get("alone").is_none() {
+                found.push(golden);
+            }
         }
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));

@@ -5,10 +5,12 @@
 //! Source: `design/engine.md` §13, §14.
 
 pub mod campaign;
+pub mod cases;
 mod check;
 pub mod crash;
 pub mod golden;
 pub mod invariant;
+pub mod memory;
 pub mod outcome;
 mod person;
 pub mod plant;

@@ -157,6 +157,17 @@ impl World {
                     self.used.insert(i);
                 }
             }
+            "input" => {
+                let open = self.open_questions()?;
+                let Some(row) = open.iter().rfind(|q| q.question.kind == QuestionKind::Input) else {
+                    self.idle_line(i);
+                    return Ok(true);
+                };
+                let given = stdx::json::parse(&line.rest)?;
+                if self.decide(row, Verdict::Answer, "", Some(given))? {
+                    self.used.insert(i);
+                }
+            }
             "approve" | "reject" => {
                 let open = self.open_questions()?;
                 let Some(row) = open.iter().rfind(|q| q.question.kind == QuestionKind::Question) else {
@@ -341,9 +352,12 @@ impl World {
             return Ok(true);
         }
         if let Some(row) = self.open_questions()?.first().cloned() {
-            let settlement = row.question.kind == QuestionKind::Settlement;
-            let verdict = if settlement { Verdict::Happened } else { Verdict::Approve };
-            self.decide(&row, verdict, "", settlement.then(|| Value::from("ran")))?;
+            let (verdict, output) = match row.question.kind {
+                QuestionKind::Settlement => (Verdict::Happened, Some(Value::from("ran"))),
+                QuestionKind::Question => (Verdict::Approve, None),
+                QuestionKind::Input => (Verdict::Answer, Some(workflow::sample::sample(&row.question.schema))),
+            };
+            self.decide(&row, verdict, "", output)?;
             return Ok(true);
         }
         self.idle_moves += 1;

@@ -16,9 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use stdx::{Id, Rng, Time, Value};
 use store::{Commit, Committed, Noun, RecordChange, Store};
 use workflow::state::Phase;
-use workflow::{
-    Body, Call, Cause, Class, Effect, EffectKey, ExecutionId, Fact, FactKind, Fault, Mode, Start, State, Unbound,
-};
+use workflow::{Call, Class, Effect, EffectKey, Fact, FactKind, Fault, Start, State, Unbound};
 
 /// Moves of one world at most; a run that needs more does not end.
 const MOVES_MAX: usize = 4_000;
@@ -171,10 +169,6 @@ pub(crate) fn host_config(target: &Value) -> Value {
     config
 }
 
-fn execution() -> ExecutionId {
-    Id::from(RUN)
-}
-
 /// The bytes of a call as the other side sees them.
 fn bytes(call: &Call) -> String {
     let call = Call { deadline: None, ..call.clone() };
@@ -186,7 +180,7 @@ impl World {
     pub fn new(golden: &Golden, plan: Plan) -> anyhow::Result<Self> {
         let store = Store::open_memory()?;
         let core = Core::new(store.clone(), programs(golden));
-        let now = Time::parse("2026-01-15T12:00:00Z").context("a time")?;
+        let now = crate::memory::begin();
         let rng = plan.seed.map(Rng::new);
         let world = Self {
             golden: golden.clone(),
@@ -259,26 +253,7 @@ impl World {
     }
 
     fn start(&self) -> Start {
-        let body = |key: &str| self.golden.start.get(key).cloned().map_or(Body::Null, Body::from);
-        Start {
-            execution: execution(),
-            root: execution(),
-            space: SPACE.into(),
-            workflow: "w1".into(),
-            version: 1,
-            mode: Mode::Whole,
-            dry: false,
-            test: false,
-            principal: "ann".into(),
-            cause: Cause::Manual,
-            depth: 0,
-            visited: vec![],
-            inputs: body("inputs"),
-            event: body("event"),
-            metadata: Body::Null,
-            at: self.now,
-            ..Start::default()
-        }
+        crate::memory::start("w1", &self.golden.start, self.now)
     }
 
     /// Runs the world to its end.

@@ -728,3 +728,40 @@ fn the_limit_of_user_actions_is_told() {
     assert_eq!(refused.kind, RefusalKind::Invalid);
     assert_eq!(refused.message, "The case with case id c1 has reached the limit of 10000 user actions.");
 }
+
+#[test]
+fn an_input_is_checked_against_its_schema_and_the_first_that_fits_wins() {
+    let mut rows = Rows::default();
+    rows.questions.load(Id::from("q1"), None);
+    let schema =
+        json(r#"{"type":"object","required":["decision"],"properties":{"decision":{"enum":["block","ignore"]}}}"#);
+    let asked = Question { actions: vec![], hash: frozen_hash(&[]).into(), schema, ..question(QuestionKind::Input) };
+    let mut apply = |command| {
+        let by = Actor::person("ann", "web");
+        crate::apply(&mut rows, Time(1), &Request { space: "default".into(), by, key: None, command })
+    };
+    apply(Command::QuestionAsk(Box::new(asked))).unwrap();
+    let answer = |verdict, output: Option<&str>| Command::QuestionDecide {
+        id: Id::from("q1"),
+        verdict,
+        hash: None,
+        comment: None,
+        output: output.map(json),
+    };
+    for (verdict, output) in [
+        (Verdict::Approve, None),
+        (Verdict::Answer, None),
+        (Verdict::Answer, Some(r#""block""#)),
+        (Verdict::Answer, Some("{}")),
+        (Verdict::Answer, Some(r#"{"decision":"burn"}"#)),
+    ] {
+        let refusal = apply(answer(verdict, output)).unwrap_err();
+        assert_eq!(refusal.kind, RefusalKind::Invalid, "{verdict:?} {output:?}: {}", refusal.message);
+    }
+    let row = apply(answer(Verdict::Answer, Some(r#"{"decision":"block"}"#))).unwrap();
+    assert_eq!(row.get("state"), Some(&Value::from("answered")));
+    assert_eq!(
+        apply(answer(Verdict::Answer, Some(r#"{"decision":"ignore"}"#))).unwrap_err().kind,
+        RefusalKind::Conflict
+    );
+}

@@ -76,6 +76,8 @@ pub struct Catalogue {
     pub connectors: BTreeMap<Arc<str>, ConnectorView>,
     /// Workflows by id; `None` where they were not loaded (the validator then says nothing about them).
     pub workflows: Option<BTreeMap<Arc<str>, WorkflowView>>,
+    /// Step types beside the table, by name: those of a test.
+    pub code: BTreeMap<Arc<str>, &'static dyn crate::steps::StepType>,
 }
 
 impl Catalogue {

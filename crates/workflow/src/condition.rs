@@ -125,6 +125,8 @@ impl Condition {
                 Some(Value::Str(s)) => match s.trim() {
                     "true" => Ok(true),
                     "false" => Ok(false),
+                    // What stood on the left rendered to nothing (Appendix D).
+                    t if t.starts_with("==") || t.starts_with("!=") => Err(self.syntax(&s, "the left side is empty")),
                     _ => {
                         let (query, _) = engine::parse(&s).map_err(|(e, _)| self.syntax(&s, &e))?;
                         Ok(engine::eval(&query, root))

@@ -7,17 +7,21 @@
 
 mod approval;
 mod approvers;
+mod begin;
+mod child;
 mod context;
+mod dry;
 mod effect;
 mod flow;
+mod iteration;
 mod leaf;
 mod policy;
 
 use crate::catalogue::Catalogue;
 use crate::core::{
-    Body, Command, DecisionVerdict, Effect, EffectKey, Fact, FactKind, Fault, Hop, Mode as StartMode,
-    PAYLOAD_BYTES_MIN, PayloadRef, RUN_FACTS_MAX, Role, Start, Status, StepPath, TURN_BYTES_MAX, TURN_FACTS_MAX,
-    TimerChange, TimerId, Turn, Wait,
+    Body, Command, DecisionVerdict, Effect, EffectKey, Fact, FactKind, Fault, Hop, PAYLOAD_BYTES_MIN, PayloadRef,
+    RUN_BYTES_MAX, RUN_FACTS_MAX, Role, Start, Status, StepPath, TURN_BYTES_MAX, TURN_FACTS_MAX, TimerChange, TimerId,
+    Turn, Wait,
 };
 use crate::program::Program;
 use crate::state::{Closing, Mode, Phase, State, evolve};
@@ -116,12 +120,22 @@ pub fn decide(program: &Program, state: &State, command: &Command, cx: &Cx<'_>) 
         done: vec![],
         close: vec![],
         mail: vec![],
+        why: None,
+        heavy: 0,
         release: None,
         payloads: vec![],
         bytes: 0,
         internal: false,
     };
-    match work.handle(command).and_then(|()| work.advance()) {
+    let over = state.ended().is_some();
+    let worked = work.handle(command).and_then(|()| work.advance()).and_then(|more| {
+        work.weigh();
+        if !over {
+            work.report_end()?;
+        }
+        Ok(more)
+    });
+    match worked {
         Ok(more) => Decided::Turn(Box::new(work.finish(more))),
         Err(Stop(needed)) => Decided::Need(needed),
     }
@@ -143,6 +157,10 @@ struct Work<'a> {
     done: Vec<EffectKey>,
     close: Vec<(Id, RowState)>,
     mail: Vec<(crate::core::ExecutionId, Command)>,
+    /// Who cancels the run and why, for its children.
+    why: Option<(Arc<str>, Option<Arc<str>>)>,
+    /// Bytes of payloads that no fact has counted yet.
+    heavy: u64,
     release: Option<crate::slot::GroupKey>,
     payloads: Vec<(PayloadRef, Arc<Value>)>,
     bytes: usize,
@@ -170,6 +188,7 @@ impl Work<'_> {
         }
         // Numbers go on within the turn although no fact holds this one yet.
         let number = self.payloads.last().map_or(0, |(r, _)| r.0 + 1).max(self.state.next_payload);
+        self.heavy += size as u64;
         self.payloads.push((PayloadRef(number), Arc::new(value)));
         Body::Payload(PayloadRef(number))
     }
@@ -233,38 +252,13 @@ impl Work<'_> {
                 }
                 Ok(())
             }
-            Command::ChildEnded { .. } | Command::SlotGranted | Command::Continue => Ok(()),
+            Command::ChildEnded { key, result } => self.child_ended(key, result),
+            Command::SlotGranted => {
+                self.slot_granted();
+                Ok(())
+            }
+            Command::Continue => Ok(()),
         }
-    }
-
-    fn begin_run(&mut self, start: &Start) -> Work_<()> {
-        if self.state.is_started() {
-            return Ok(());
-        }
-        let given = match &start.inputs {
-            Body::Inline(v) => (**v).clone(),
-            other => self.load(other)?,
-        };
-        let mut stored = start.clone();
-        stored.inputs = Body::Null;
-        stored.event = self.shrink(&start.event);
-        stored.metadata = self.shrink(&start.metadata);
-        let root = self.start_context(start)?;
-        let (inputs, error) = match self.program.inputs.with_defaults(&given, &root) {
-            Ok(v) => (v, None),
-            Err(message) => (given, Some(message)),
-        };
-        let inputs = self.body(inputs);
-        let deadline = self.program.settings.timeout.as_ref().map(|t| self.cx.now + t.length);
-        let name = self.program.name.clone();
-        self.emit(FactKind::Started { start: Box::new(stored), name, inputs, deadline });
-        if let Some(message) = error {
-            self.end_run(Status::Failed, Body::Null, Some(Fault::new("Error", message)), None);
-        } else if start.mode != StartMode::Whole {
-            let fault = Fault::new("UnsupportedMode", "single steps and reruns are not there yet");
-            self.end_run(Status::Failed, Body::Null, Some(fault), None);
-        }
-        Ok(())
     }
 
     /// Goes on as far as it goes without the outside.
@@ -275,7 +269,8 @@ impl Work<'_> {
             if self.state.ended().is_some() || !self.state.is_started() || self.internal {
                 return Ok(false);
             }
-            if self.state.deadline.is_some_and(|d| d <= self.cx.now) {
+            self.weigh();
+            if self.state.deadline.is_some_and(|d| d <= self.cx.now) && !self.state.queued() {
                 self.end_run(Status::TimedOut, Body::Null, None, None);
                 return Ok(false);
             }
@@ -291,13 +286,29 @@ impl Work<'_> {
                 self.end_run(Status::Failed, Body::Null, Some(fault), None);
                 return Ok(false);
             }
+            if self.state.bytes >= RUN_BYTES_MAX {
+                let fault = Fault::new("RunTooLarge", format!("the run keeps {} MiB of values", RUN_BYTES_MAX >> 20));
+                self.end_run(Status::Failed, Body::Null, Some(fault), None);
+                return Ok(false);
+            }
             self.step(&path)?;
+        }
+    }
+
+    /// Counts payloads, so that the fold alone knows how much the run keeps.
+    fn weigh(&mut self) {
+        let bytes = std::mem::take(&mut self.heavy);
+        if bytes > 0 && self.state.ended().is_none() && self.state.is_started() {
+            self.emit(FactKind::Weighed { bytes });
         }
     }
 
     /// A frame that can go on, oldest first.
     fn movable(&self) -> Option<StepPath> {
+        let full = self.state.branch_calls() >= self.cx.env.limits.operations as usize;
         let free = |f: &crate::state::Frame| match &f.mode {
+            // What would start something inside a `parallel` waits until something that is out there has ended.
+            Mode::Body(None) if full && f.is_branch_body() => false,
             Mode::Body(_) if f.last_hop().is_some_and(|h| h.role == Role::Step) && self.is_parallel(f) => {
                 self.parallel_can_move(f)
             }
@@ -335,6 +346,10 @@ impl Work<'_> {
         });
         if let Some(f) = waiting {
             let path = f.path.clone();
+            if path.0.is_empty() {
+                self.queue_expired();
+                return Ok(());
+            }
             let question = match &f.mode {
                 Mode::Waiting { wait, .. } => match &**wait {
                     Wait::Approval(q) => Some(q.id.clone()),
@@ -349,7 +364,7 @@ impl Work<'_> {
                     triage::Command::QuestionClose { id, state: RowState::Expired },
                     Value::Null,
                     Value::Null,
-                    &"waitForApproval".into(),
+                    &self.kind_at(&path),
                 ),
                 None => self.emit(FactKind::Woke { path, by: "timer".into(), decision: None }),
             }
@@ -372,6 +387,8 @@ impl Work<'_> {
         error: Option<Fault>,
         cancelled: Option<(Arc<str>, Option<Arc<str>>)>,
     ) {
+        self.why = cancelled.clone();
+        self.release = self.state.slot.clone();
         self.abandon_below(&[]);
         let withdrawn: Vec<Id> = self.open_questions(&[]);
         self.close.extend(withdrawn.into_iter().map(|id| (id, RowState::Withdrawn)));
@@ -388,10 +405,17 @@ impl Work<'_> {
             .map(|c| c.key.clone())
             .collect();
         for key in keys {
-            self.effects.retain(|(k, _)| *k != key);
+            // A child of this very turn starts and is cancelled: that it was wanted stays visible.
+            self.effects.retain(|(k, e)| *k != key || matches!(e, Effect::Child(_)));
+            self.cancel_child(&key);
             self.done.push(key.clone());
             self.emit(FactKind::Abandoned { key });
         }
+    }
+
+    fn kind_at(&self, path: &StepPath) -> Arc<str> {
+        let step = path.0.last().and_then(|h| self.program.step(&h.name));
+        step.map_or_else(|| "step".into(), |s| s.kind.clone())
     }
 
     fn open_questions(&self, below: &[Hop]) -> Vec<Id> {
@@ -438,7 +462,7 @@ impl Work<'_> {
             self.emit(FactKind::Void { question: question.id.clone() });
             return Ok(());
         }
-        let own = path.0.last().and_then(|h| self.program.step(&h.name)).is_some_and(|s| &*s.kind != "waitForApproval");
+        let own = path.0.last().and_then(|h| self.program.step(&h.name)).is_some_and(|s| !crate::steps::asks(&s.kind));
         self.emit(FactKind::Woke {
             path: path.clone(),
             by: "decided".into(),

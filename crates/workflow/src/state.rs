@@ -45,6 +45,8 @@ pub struct State {
     pub(crate) next_payload: u64,
     /// Bytes of values so far.
     pub(crate) bytes: u64,
+    /// The concurrency group that it asked for.
+    pub(crate) slot: Option<crate::slot::GroupKey>,
 }
 
 /// What steps left behind.
@@ -66,6 +68,8 @@ pub struct End {
     pub error: Option<Fault>,
     /// When.
     pub at: Time,
+    /// Who cancelled and why.
+    pub cancelled: Option<(Arc<str>, Option<Arc<str>>)>,
 }
 
 /// An open scope or step.
@@ -281,13 +285,13 @@ impl State {
                 Mode::Waiting { closing: Closing::Closed, .. } => Status::Running,
                 Mode::Waiting { wait, timer, .. } => match &**wait {
                     Wait::Approval(_) | Wait::Settlement(_) => Status::WaitingForInput,
+                    // Beside other branches it is one wait among others.
+                    Wait::Child(_) if self.in_branch(&frame.path) => Status::Waiting,
                     Wait::Child(_) => Status::WaitingForChild,
                     Wait::Slot(_) => Status::Queued,
                     Wait::Until(due) if timer.is_some() && due.since(frame.since) > SHORT_WAIT => Status::Waiting,
                     // Inside a `parallel` every wait shows.
-                    Wait::Until(_) if self.branches.iter().any(|(p, _)| frame.path.0.starts_with(&p.0)) => {
-                        Status::Waiting
-                    }
+                    Wait::Until(_) if self.in_branch(&frame.path) => Status::Waiting,
                     Wait::Until(_) => Status::Running,
                 },
                 Mode::Failed { timer: Some((_, due)), woke: false, .. } if due.since(frame.since) > SHORT_WAIT => {
@@ -314,7 +318,7 @@ impl State {
             return timers;
         }
         let mut set = |id: TimerId, due: Time, durable: bool| timers.push(TimerChange::Set { id, due, durable });
-        if let (Some(due), Some(from)) = (self.deadline, self.started_at) {
+        if let (Some(due), Some(from), false) = (self.deadline, self.started_at, self.queued()) {
             set(TimerId("run".into()), due, due.since(from) > SHORT_DEADLINE);
         }
         for f in &self.frames {
@@ -335,6 +339,19 @@ impl State {
             }
         }
         timers
+    }
+
+    fn in_branch(&self, path: &StepPath) -> bool {
+        self.branches.iter().any(|(p, _)| path.0.starts_with(&p.0))
+    }
+    /// True while the run waits for a slot.
+    pub(crate) fn queued(&self) -> bool {
+        let wait = self.frame(&[]).map(|f| &f.mode);
+        matches!(wait, Some(Mode::Waiting { wait, .. }) if matches!(&**wait, Wait::Slot(_)))
+    }
+    /// Calls that are out inside a `parallel`.
+    pub(crate) fn branch_calls(&self) -> usize {
+        self.calls.iter().filter(|c| !c.orphan && self.in_branch(&c.key.path)).count()
     }
 
     /// The scopes that a step at `path` reads, outermost first.
@@ -386,6 +403,10 @@ impl CallState {
 impl Frame {
     pub(crate) fn last_hop(&self) -> Option<&Hop> {
         self.path.0.last()
+    }
+    /// The body of a branch of a `parallel`.
+    pub(crate) fn is_branch_body(&self) -> bool {
+        &*self.kind == "branch"
     }
     /// A step that is doing something itself.
     pub(crate) const fn is_leaf(&self) -> bool {

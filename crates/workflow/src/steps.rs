@@ -24,6 +24,7 @@ pub mod elasticsearch;
 mod end;
 pub mod endpoint;
 mod entity_store;
+mod execute;
 mod http;
 pub mod kibana;
 mod kibana_request;
@@ -33,6 +34,7 @@ mod security_graph;
 mod security_rules;
 mod wait;
 mod wait_for_approval;
+mod wait_for_input;
 
 use crate::catalogue::{Catalogue, ConnectorView, OperationMeta, Vendor};
 use crate::core::{Class, Decision, Fault, Start, Status, StepPath};
@@ -138,7 +140,7 @@ pub struct CallSpec {
 }
 
 /// What a step wants to ask a person.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Ask {
     /// Message.
     pub message: Arc<str>,
@@ -148,6 +150,8 @@ pub struct Ask {
     pub reject_label: Arc<str>,
     /// How long it may take, with the author's text.
     pub timeout: (stdx::Duration, Arc<str>),
+    /// Asks for an object: its JSON Schema, `Null` takes any.
+    pub input: Option<Value>,
 }
 
 /// What happens next.
@@ -173,8 +177,24 @@ pub enum Next {
     },
     /// Sleep.
     Until(Time),
+    /// Sleep, with a durable state of the step: polling.
+    Sleep {
+        /// Until then.
+        until: Time,
+        /// Its durable state.
+        memo: Value,
+    },
     /// Ask a person.
     Ask(Box<Ask>),
+    /// Run another workflow of the space.
+    Child {
+        /// Id or name.
+        workflow: Arc<str>,
+        /// Given inputs.
+        inputs: Value,
+        /// Wait for its end.
+        awaited: bool,
+    },
     /// Failed.
     Fail(Fault),
     /// The whole run ends.
@@ -298,6 +318,9 @@ pub static TABLE: &[&dyn StepType] = &[
     &alerts::ATTACK_TAGS,
     &wait::WAIT,
     &wait_for_approval::WAIT_FOR_APPROVAL,
+    &wait_for_input::WAIT_FOR_INPUT,
+    &execute::EXECUTE,
+    &execute::EXECUTE_ASYNC,
     &end::FAIL,
     &end::OUTPUT,
 ];
@@ -383,6 +406,9 @@ pub fn find(
     if let Some(code) = TABLE.iter().find(|t| t.meta().name == name) {
         return Some((*code, None, code.meta().name));
     }
+    if let Some(code) = catalogue.code.get(kind) {
+        return Some((*code, None, ""));
+    }
     let old = DEPRECATED.iter().find(|(old, _)| *old == kind).map_or("", |(_, new)| new);
     if let Some(endpoint) = elasticsearch::endpoint_of(kind) {
         return Some((&elasticsearch::NAMED, Some(Arc::new(elasticsearch::operation(endpoint))), old));
@@ -445,6 +471,11 @@ pub fn not_provided(kind: &str, catalogue: &Catalogue) -> bool {
 /// True where a missing `connector-id` is no mistake.
 pub fn connector_optional(meta: &StepMeta) -> bool {
     meta.name != "connector"
+}
+
+/// True for the types that wait for a person: their `timeout` is how long they wait, and their row ends it.
+pub fn asks(kind: &str) -> bool {
+    matches!(kind, "waitForApproval" | "waitForInput")
 }
 
 /// All names that a workflow may use.

@@ -8,10 +8,10 @@
 use super::context::Extra;
 use super::flow::{push, resolve_list};
 use super::leaf::Ready;
-use super::{Stop, Unbound, Work, Work_};
+use super::{Stop, Unbound, Work, Work_, iteration};
 use crate::core::{
-    Body, Call, Class, Decision, DecisionVerdict, Effect, EffectKey, FactKind, Fault, Hop, Role, StepPath, TimerId,
-    Wait,
+    Body, Call, Class, Decision, DecisionVerdict, Effect, EffectKey, FactKind, Fault, Hop, Mode as StartMode, Role,
+    StepPath, TimerId, Wait,
 };
 use crate::program::{self, Block, Leaf, List, Step, StepIx};
 use crate::state::{QuestionState, normal};
@@ -84,7 +84,9 @@ impl Work<'_> {
                 guarded = true;
             }
         }
-        if guarded || self.cx.env.unbound == Unbound::Always { Permit::Ask } else { Permit::Unguarded }
+        // A rerun has no answer of its own: what the earlier run was allowed says nothing about now.
+        let rerun = matches!(self.start().mode, StartMode::From(..));
+        if guarded || rerun || self.cx.env.unbound == Unbound::Always { Permit::Ask } else { Permit::Unguarded }
     }
 
     /// A call as it is shown and hashed.
@@ -110,6 +112,19 @@ impl Work<'_> {
 
     /// `waitForApproval`: freezes what it guards and asks.
     pub(super) fn ask_person(&mut self, path: &StepPath, ix: StepIx, ask: Ask, config: &Value) -> Work_<()> {
+        if let Some(schema) = ask.input {
+            let question = Question {
+                kind: QuestionKind::Input,
+                message: ask.message,
+                approve_label: ask.approve_label,
+                reject_label: ask.reject_label,
+                expires_at: Some(self.cx.now + ask.timeout.0),
+                schema,
+                ..self.question(path, ix, vec![])
+            };
+            self.emit_question(path, question);
+            return Ok(());
+        }
         let names = config.get("guards").map(|g| match g {
             Value::Array(a) => a.iter().map(|v| crate::json::scalar_text(v).into()).collect(),
             other => BTreeSet::from([Arc::from(crate::json::scalar_text(other))]),
@@ -131,9 +146,23 @@ impl Work<'_> {
         // Steps named by `guards` may stand after other questions.
         self.later_steps(&rest, &mut gather);
         self.walk(&rest, &spot, &mut gather)?;
-        let start = self.start();
-        let expires = self.cx.now + ask.timeout.0;
         let question = Question {
+            message: ask.message,
+            approve_label: ask.approve_label,
+            reject_label: ask.reject_label,
+            unbound: gather.unbound,
+            expires_at: Some(self.cx.now + ask.timeout.0),
+            policy: super::approvers::policy(config),
+            ..self.question(path, ix, gather.actions)
+        };
+        self.emit_question(path, question);
+        Ok(())
+    }
+
+    /// A question about `actions`, without its words.
+    fn question(&self, path: &StepPath, ix: StepIx, actions: Vec<FrozenAction>) -> Question {
+        let start = self.start();
+        Question {
             id: self.id(&[&path.to_string(), "question"]),
             kind: QuestionKind::Question,
             execution: start.execution.clone(),
@@ -142,21 +171,19 @@ impl Work<'_> {
             space: start.space.clone(),
             path: path.to_string().into(),
             step: self.program.steps[ix].name.clone(),
-            message: ask.message,
-            approve_label: ask.approve_label,
-            reject_label: ask.reject_label,
-            hash: frozen_hash(&gather.actions).into(),
-            actions: gather.actions,
-            unbound: gather.unbound,
+            message: "".into(),
+            approve_label: "".into(),
+            reject_label: "".into(),
+            hash: frozen_hash(&actions).into(),
+            actions,
+            unbound: vec![],
             asked_at: self.cx.now,
-            expires_at: Some(expires),
+            expires_at: None,
             about: self.subjects(),
             running_until: None,
             schema: Value::Null,
-            policy: super::approvers::policy(config),
-        };
-        self.emit_question(path, question);
-        Ok(())
+            policy: triage::question::Policy::default(),
+        }
     }
 
     fn emit_question(&mut self, path: &StepPath, question: Question) {
@@ -186,29 +213,13 @@ impl Work<'_> {
             .map_or_else(String::new, |c| format!(" over `{}`", c.name));
         let message = format!("Run `{}` ({}){to}? No answered question covers exactly this.", step.name, step.kind);
         let actions = vec![action];
-        let start = self.start();
         self.enter_leaf(path, &step.kind, input);
         let question = Question {
-            id: self.id(&[&path.to_string(), "question"]),
-            kind: QuestionKind::Question,
-            execution: start.execution.clone(),
-            workflow: start.workflow.clone(),
-            workflow_name: self.program.name.clone(),
-            space: start.space.clone(),
-            path: path.to_string().into(),
-            step: step.name.clone(),
             message: message.into(),
             approve_label: "Approve".into(),
             reject_label: "Decline".into(),
-            hash: frozen_hash(&actions).into(),
-            actions,
-            unbound: vec![],
-            asked_at: self.cx.now,
             expires_at: Some(self.cx.now + ALONE_TIMEOUT),
-            about: self.subjects(),
-            running_until: None,
-            schema: Value::Null,
-            policy: triage::question::Policy::default(),
+            ..self.question(path, ix, actions)
         };
         self.emit_question(path, question);
         Ok(())
@@ -244,7 +255,9 @@ impl Work<'_> {
             .map(|f| f.path.clone())
             .collect();
         for scope in scopes {
-            let timeout = scope.0.last().and_then(|h| self.program.step(&h.name)).and_then(|s| s.timeout.as_ref());
+            let body = iteration::is_body(&scope.0);
+            let step = scope.0.last().and_then(|h| self.program.step(&h.name));
+            let timeout = step.and_then(|s| if body { s.iteration_timeout.as_ref() } else { s.timeout.as_ref() });
             if let Some(timeout) = timeout {
                 let deadline = Some(self.cx.now + timeout.length);
                 self.emit(FactKind::Entered {
@@ -284,11 +297,10 @@ impl Work<'_> {
 
     pub(super) fn expired(&mut self, path: &StepPath) -> Work_<()> {
         let Some(step) = path.0.last().and_then(|h| self.program.step(&h.name)) else { return Ok(()) };
-        let text = step
-            .timeout
-            .as_ref()
-            .filter(|_| &*step.kind == "waitForApproval")
-            .map_or_else(|| "24h".into(), |t| t.text.clone());
+        let text = step.timeout.as_ref().filter(|_| crate::steps::asks(&step.kind)).map_or_else(
+            || if &*step.kind == "waitForInput" { "72h".into() } else { "24h".into() },
+            |t| t.text.clone(),
+        );
         let fault = Fault::new("TimeoutError", format!("Input wait exceeded the configured timeout of {text}."));
         self.leave_with(path, &step.kind, Err(fault), Value::Null);
         Ok(())
@@ -328,7 +340,7 @@ impl Work<'_> {
     }
 
     /// The block a step stands in.
-    fn block_around(&self, ix: StepIx) -> Block {
+    pub(super) fn block_around(&self, ix: StepIx) -> Block {
         let parent = self.program.steps[ix].parent.as_ref().map(|(p, _)| &self.program.steps[*p]);
         let blocks = match parent {
             None => vec![&self.program.root],
@@ -378,7 +390,7 @@ impl Work<'_> {
             base = push(&base.0, &step.name, Role::Retry, 0);
         }
         let retry = base.clone();
-        if step.timeout.is_some() && &*step.kind != "waitForApproval" {
+        if step.timeout.is_some() && !crate::steps::asks(&step.kind) {
             base = push(&base.0, &step.name, Role::Timeout, 0);
         }
         let at =
@@ -401,12 +413,13 @@ impl Work<'_> {
             program::Body::Foreach { list, body } => {
                 let scope = push(&base.0, &step.name, Role::Step, 0);
                 for inner in self.each_item(list, &scope, &step.name, spot, gather)? {
-                    self.walk(body, &inner, gather)?;
+                    let path = iteration::base(inner.path.clone(), step);
+                    self.walk(body, &Spot { path, ..inner }, gather)?;
                 }
             }
             program::Body::While { body, .. } => {
                 let scope = push(&base.0, &step.name, Role::Step, 0);
-                let scope = push(&scope.0, &step.name, Role::Loop, 0);
+                let scope = iteration::base(push(&scope.0, &step.name, Role::Loop, 0), step);
                 self.walk(body, &Spot { unknown_loop: true, ..at(scope, spot) }, gather)?;
             }
             program::Body::Parallel(p) => {

@@ -4,7 +4,7 @@
 //! Source: `reference/workflow-language.md` §6.
 
 use super::{Stop, Work, Work_};
-use crate::core::{Body, Fault, Hop, Role, Start, StepPath};
+use crate::core::{Body, Cause, Fault, Hop, Mode as StartMode, Role, Start, StepPath};
 use crate::state::{Mode, Phase};
 use crate::template::{Refs, Root};
 use std::sync::Arc;
@@ -85,8 +85,46 @@ impl Work<'_> {
         {
             root.insert("error", error);
         }
+        if refs.reads("parent")
+            && let Cause::Child { parent, workflow, depth, .. } = &start.cause
+        {
+            let mut about = Object::new();
+            about.insert("workflowId", workflow.clone());
+            about.insert("executionId", parent.execution.clone());
+            about.insert("depth", *depth);
+            root.insert("parent", Value::from(about));
+        }
         self.about_the_run(&mut root, refs, &start);
-        if missing.is_empty() { Ok(self.root(root)) } else { Err(Stop(missing)) }
+        if missing.is_empty() {
+            self.override_context(&mut root, refs, &start)?;
+            Ok(self.root(root))
+        } else {
+            Err(Stop(missing))
+        }
+    }
+
+    /// The given context of a single-step run: its members stand where the run has none of its own.
+    fn override_context(&self, root: &mut Object, refs: &Refs, start: &Start) -> Work_<()> {
+        let StartMode::Step(_, given) = &start.mode else { return Ok(()) };
+        let given = self.load(given)?;
+        for (name, value) in given.as_object().into_iter().flat_map(Object::iter).filter(|(name, _)| refs.reads(name)) {
+            let merged = match (&**name, root.get(name)) {
+                // What is given stands for what ran before; a retry's own outputs win.
+                ("steps" | "variables", Some(own)) => over(value, own),
+                ("inputs" | "event" | "consts", Some(own)) => over(own, value),
+                ("execution" | "workflow" | "now", Some(_)) => continue,
+                ("foreach" | "while" | "item" | "error", Some(own)) if !own.is_null() => continue,
+                _ => value.clone(),
+            };
+            root.insert(name.clone(), merged);
+        }
+        if refs.reads("item")
+            && !root.contains_key("item")
+            && let Some(item) = given.path(&["foreach", "item"])
+        {
+            root.insert("item", item.clone());
+        }
+        Ok(())
     }
 
     fn root(&self, members: Object) -> Root {
@@ -115,6 +153,10 @@ impl Work<'_> {
             execution.insert("executedBy", start.principal.clone());
             execution.insert("triggeredBy", start.cause.triggered_by());
             execution.insert("startedAt", self.state.started_at.unwrap_or(self.cx.now));
+            if let Cause::Child { workflow, depth, .. } = &start.cause {
+                execution.insert("compositionDepth", *depth);
+                execution.insert("parentWorkflowId", workflow.clone());
+            }
             root.insert("execution", Value::from(execution));
         }
         if refs.reads("workflow") {
@@ -170,6 +212,12 @@ impl Work<'_> {
                 for (key, body) in [("output", &memory.output), ("input", &memory.input)] {
                     match self.load(body) {
                         Ok(Value::Null) if memory.error.is_some() && key == "output" => {}
+                        Ok(v)
+                            if key == "output"
+                                && self.program.step(name).is_some_and(|s| &*s.kind == "waitForInput") =>
+                        {
+                            step.insert(key, answered(v));
+                        }
                         Ok(v) => drop(step.insert(key, v)),
                         Err(Stop(needed)) => missing.extend(needed),
                     }
@@ -248,7 +296,7 @@ impl Work<'_> {
     pub(super) fn asks_on_its_own_below(&self, path: &StepPath) -> bool {
         self.state.frames.iter().any(|f| {
             f.path.0.starts_with(&path.0)
-                && &*f.kind != "waitForApproval"
+                && !crate::steps::asks(&f.kind)
                 && matches!(&f.mode, Mode::Waiting { wait, .. } if matches!(&**wait, crate::core::Wait::Approval(_)))
         }) || self.state.calls.iter().any(|c| matches!(c.phase, Phase::Settling) && c.key.path.0.starts_with(&path.0))
     }
@@ -256,6 +304,23 @@ impl Work<'_> {
     /// Small scope data of a frame.
     pub(super) fn about(&self, body: &Body) -> Work_<Value> {
         self.load(body)
+    }
+}
+
+/// The members of `low`, with those of `high` over them.
+fn over(low: &Value, high: &Value) -> Value {
+    let mut out = low.as_object().cloned().unwrap_or_default();
+    for (k, v) in high.as_object().into_iter().flat_map(Object::iter) {
+        out.insert(k.clone(), v.clone());
+    }
+    Value::from(out)
+}
+
+/// An answer's envelope in which the members of `response` are found too, as 9.4 wrote them.
+fn answered(envelope: Value) -> Value {
+    match envelope.get("response") {
+        Some(response @ Value::Object(_)) => over(response, &envelope),
+        _ => envelope,
     }
 }
 

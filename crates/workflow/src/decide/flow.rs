@@ -4,8 +4,8 @@
 //! Not here: what a leaf does (`leaf`), retries and fallbacks (`policy`).
 //! Source: `reference/workflow-language.md` §3.3, §3.6, §4.
 
-use super::{Work, Work_};
-use crate::core::{Body, FactKind, Fault, Hop, Role, Status, StepPath};
+use super::{Work, Work_, iteration};
+use crate::core::{Body, FactKind, Fault, Hop, Mode as StartMode, Role, Status, StepPath};
 use crate::program::{self, Block, Iterations, List, Parallel, Step, StepIx};
 use crate::state::{Frame, Jump, Last, Mode};
 use std::sync::Arc;
@@ -25,6 +25,8 @@ enum Runs<'p> {
     Block(&'p Block),
     /// One step without its outer wrappers: an iteration of step-level `foreach`.
     Inner(StepIx),
+    /// One step and nothing else.
+    Only(StepIx),
 }
 
 impl Work<'_> {
@@ -32,6 +34,7 @@ impl Work<'_> {
     pub(super) fn step(&mut self, path: &StepPath) -> Work_<()> {
         let Some(frame) = self.state.frame(&path.0) else { return Ok(()) };
         match frame.mode.clone() {
+            Mode::Answered { result, .. } if path.0.is_empty() => self.slot_answered(result),
             Mode::Failed { error, woke, .. } => self.failed(path, &error, woke),
             Mode::Answered { result, memo } => self.leaf_answered(path, result, &memo),
             Mode::Woken { decision, memo } => self.leaf_woken(path, decision, &memo),
@@ -46,6 +49,12 @@ impl Work<'_> {
         let Some(ix) = self.program.index_of(&hop.name) else { return self.lost(path) };
         let step = &self.program.steps[ix];
         match (hop.role, &step.body) {
+            (Role::Timeout, _) if iteration::is_body(&path.0) => self.run_body(path, last),
+            (Role::Loop, program::Body::Foreach { .. } | program::Body::While { .. })
+                if step.each.is_none() && iteration::is_wrapped(step) =>
+            {
+                self.wrapped_iteration(path, ix, last)
+            }
             (Role::Timeout, _) => self.after_timeout(&path.0, ix),
             (Role::Each, _) => self.next_iteration(path, ix, last),
             (Role::Step, program::Body::Foreach { .. } | program::Body::While { .. }) => {
@@ -68,13 +77,26 @@ impl Work<'_> {
     }
 
     fn runs(&self, path: &StepPath) -> Work_<Option<Runs<'_>>> {
-        let Some(hop) = path.0.last() else { return Ok(Some(Runs::Block(&self.program.root))) };
+        let Some(hop) = path.0.last() else {
+            return Ok(match &self.start().mode {
+                StartMode::Step(name, _) => self.program.index_of(name).map(Runs::Only),
+                _ => Some(Runs::Block(&self.program.root)),
+            });
+        };
         let Some(step) = self.program.step(&hop.name) else { return Ok(None) };
         let branch = match self.state.frame(&path.0) {
             Some(f) => self.about(&f.about)?.get("branch").and_then(Value::as_i64).unwrap_or(0) as usize,
             None => 0,
         };
         Ok(match (hop.role, &step.body) {
+            (Role::Fallback, _) if iteration::is_policy(self.program, &path.0[..path.0.len() - 1]) => {
+                step.iteration_policy.as_ref().map(|p| Runs::Block(&p.fallback))
+            }
+            (Role::Timeout, program::Body::Foreach { body, .. } | program::Body::While { body, .. })
+                if iteration::is_body(&path.0) =>
+            {
+                Some(Runs::Block(body))
+            }
             (Role::Fallback, _) => self
                 .program
                 .policy(step, path.0[..path.0.len() - 1].iter().any(|h| h.role == Role::Fallback))
@@ -110,7 +132,8 @@ impl Work<'_> {
         let Some(runs) = self.runs(path)? else { return self.lost(path) };
         let next = match (&runs, &last) {
             (Runs::Inner(ix), None) => Some((*ix, true)),
-            (Runs::Inner(_), Some(_)) => None,
+            (Runs::Inner(_) | Runs::Only(_), Some(_)) => None,
+            (Runs::Only(ix), None) => Some((*ix, false)),
             (Runs::Block(block), None) => block.0.first().map(|ix| (*ix, false)),
             (Runs::Block(block), Some(last)) => {
                 let at = block.0.iter().position(|ix| self.program.steps[*ix].name == last.name);
@@ -151,6 +174,10 @@ impl Work<'_> {
     /// Starts a step inside its on-failure: guard, timeout, list.
     pub(super) fn start_wrapped(&mut self, base: &[Hop], ix: StepIx) -> Work_<()> {
         let step = &self.program.steps[ix];
+        if iteration::is_policy(self.program, base) {
+            self.enter_iteration_body(base, ix);
+            return Ok(());
+        }
         if let Some(guard) = &step.guard {
             let path = push(base, &step.name, Role::Step, 0);
             let root = self.context(base, &guard.refs)?;
@@ -174,7 +201,7 @@ impl Work<'_> {
                 }
             }
         }
-        if let Some(timeout) = step.timeout.as_ref().filter(|_| &*step.kind != "waitForApproval") {
+        if let Some(timeout) = step.timeout.as_ref().filter(|_| !crate::steps::asks(&step.kind)) {
             let path = push(base, &step.name, Role::Timeout, 0);
             let deadline = Some(self.cx.now + timeout.length);
             self.emit(FactKind::Entered {
@@ -370,7 +397,7 @@ impl Work<'_> {
     }
 
     /// All steps of a body are done.
-    fn body_done(&mut self, path: &StepPath) -> Work_<()> {
+    pub(super) fn body_done(&mut self, path: &StepPath) -> Work_<()> {
         let Some(hop) = path.0.last().cloned() else {
             // Only `workflow.output` gives a run an output.
             self.end_run(Status::Completed, Body::Null, None, None);
@@ -434,7 +461,7 @@ impl Work<'_> {
     }
 
     /// A step of a body failed and nothing caught it.
-    fn body_failed(&mut self, path: &StepPath, fault: Fault) -> Work_<()> {
+    pub(super) fn body_failed(&mut self, path: &StepPath, fault: Fault) -> Work_<()> {
         let Some(hop) = path.0.last().cloned() else {
             self.end_run(Status::Failed, Body::Null, Some(fault), None);
             return Ok(());
@@ -467,6 +494,7 @@ impl Work<'_> {
         let step = self.program.step(&hop.name);
         let kind: Arc<str> = step.map_or_else(|| "step".into(), |s| s.kind.clone());
         let text = match (hop.role, step.map(|s| &s.body)) {
+            _ if iteration::is_body(&path.0) => step.and_then(|s| s.iteration_timeout.as_ref()).map(|t| t.text.clone()),
             (Role::Branch, Some(program::Body::Parallel(p))) => p.branch_timeout.as_ref().map(|t| t.text.clone()),
             _ => step.and_then(|s| s.timeout.as_ref()).map(|t| t.text.clone()),
         };
@@ -474,6 +502,10 @@ impl Work<'_> {
             "TimeoutError",
             format!("Step execution exceeded the configured timeout of {}.", text.unwrap_or_else(|| "0s".into())),
         );
+        if iteration::is_body(&path.0) {
+            self.leave_with(path, &kind, Err(fault), Value::Null);
+            return;
+        }
         if hop.role == Role::Branch {
             let Some(ix) = self.program.index_of(&hop.name) else { return };
             self.branch_left_as(path, ix, Status::TimedOut, Some(fault));
@@ -552,6 +584,29 @@ impl Work<'_> {
         self.state.frames.iter().filter(open).count() as u32
     }
 
+    /// Open branches in which everything waits.
+    fn waiting_branches(&self, path: &StepPath) -> u32 {
+        let n = path.0.len();
+        let branches = self.state.frames.iter().filter(|f| f.path.0.len() == n + 1 && f.path.0.starts_with(&path.0));
+        let waits = |b: &&Frame| {
+            let mut inner =
+                self.state.frames.iter().filter(|f| f.path.0.len() > n + 1 && f.path.0.starts_with(&b.path.0));
+            let mut any = false;
+            inner.all(|f| {
+                let ends = !self.state.has_open_below(&f.path);
+                any |= ends;
+                !ends || matches!(f.mode, Mode::Waiting { .. } | Mode::Failed { timer: Some(_), woke: false, .. })
+            }) && any
+        };
+        branches.filter(waits).count() as u32
+    }
+
+    /// Branches of all open `parallel` steps that have not finished.
+    fn outstanding(&self) -> usize {
+        let parallels = self.state.frames.iter().filter(|f| self.is_parallel(f));
+        parallels.map(|f| (Self::parallel_total(f) as usize).saturating_sub(f.results.len())).sum()
+    }
+
     pub(super) fn parallel_can_move(&self, frame: &Frame) -> bool {
         let Some(program::Body::Parallel(p)) =
             frame.last_hop().and_then(|h| self.program.step(&h.name)).map(|s| &s.body)
@@ -560,7 +615,8 @@ impl Work<'_> {
         };
         let (open, done) = (self.open_branches(&frame.path), frame.results.len() as u32);
         let stopped = !p.settled && frame.results.iter().any(|r| r.error.is_some());
-        open == 0 || (!stopped && open < p.concurrency && open + done < Self::parallel_total(frame))
+        let busy = if p.count_waiting { open } else { open - self.waiting_branches(&frame.path).min(open) };
+        open == 0 || (!stopped && busy < p.concurrency && open + done < Self::parallel_total(frame))
     }
 
     fn enter_parallel(&mut self, path: &StepPath, step: &Step, p: &Parallel) -> Work_<()> {
@@ -579,6 +635,15 @@ impl Work<'_> {
                 }
             },
         };
+        let (branches, limit) = (self.outstanding() + names.len(), self.cx.env.limits.branches);
+        if branches > limit as usize {
+            // The whole run is too wide; other branches of it would only try the same again.
+            let message = format!("the run would have {branches} outstanding branches, at most {limit} are allowed");
+            let fault = Fault::new("ParallelLimitExceeded", message);
+            self.leave_with(path, &step.kind, Err(fault.clone()), Value::Null);
+            self.end_run(Status::Failed, Body::Null, Some(fault), None);
+            return Ok(());
+        }
         // Items go into each branch's own fact, so that the count is read without loading them.
         let about = Value::object([("total", Value::from(names.len()))]);
         self.emit(FactKind::Entered {

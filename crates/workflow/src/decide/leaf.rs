@@ -28,6 +28,7 @@ impl Work<'_> {
     pub(super) fn start_leaf(&mut self, path: &StepPath, ix: StepIx, leaf: &Leaf) -> Work_<()> {
         let step = &self.program.steps[ix];
         if step.class() == Class::Destructive
+            && !self.start().dry
             && let Permit::Frozen(question, at) = self.permit(path, ix)
         {
             return self.ask_frozen(path, ix, &question, at);
@@ -132,6 +133,27 @@ impl Work<'_> {
     fn follow(&mut self, path: &StepPath, ix: StepIx, next: Next, input: Value, config: &Value) -> Work_<()> {
         let step = &self.program.steps[ix];
         let kind = step.kind.clone();
+        if self.start().dry {
+            match next {
+                Next::Call { call, memo, closes } => return self.dry_call(path, ix, *call, memo, closes),
+                Next::Internal { command, memo } => return self.dry_internal(path, ix, *command, memo, input),
+                Next::Until(_) => {
+                    self.enter_leaf(path, &kind, input);
+                    self.dry_wait(path, Value::Null);
+                    return Ok(());
+                }
+                Next::Sleep { memo, .. } => {
+                    if self.state.frame(&path.0).is_none() {
+                        self.enter_leaf(path, &kind, input);
+                    }
+                    self.dry_wait(path, memo);
+                    return Ok(());
+                }
+                Next::Ask(ask) => return self.dry_ask(path, ix, &ask, input),
+                Next::Child { workflow, inputs, .. } => return self.dry_child(path, ix, &workflow, &inputs, input),
+                Next::Done(_) | Next::Fail(_) | Next::End { .. } => {}
+            }
+        }
         match next {
             Next::Done(output) => self.leave_with(path, &kind, Ok(output), input),
             Next::Fail(fault) => self.leave_with(path, &kind, Err(fault), input),
@@ -147,9 +169,20 @@ impl Work<'_> {
                     memo: Body::Null,
                 });
             }
+            Next::Sleep { until, memo } => {
+                if self.state.frame(&path.0).is_none() {
+                    self.enter_leaf(path, &kind, input);
+                }
+                let memo = self.body(memo);
+                let timer = Some(TimerId(format!("wait:{path}").into()));
+                self.emit(FactKind::Waiting { path: path.clone(), wait: Box::new(Wait::Until(until)), timer, memo });
+            }
             Next::Ask(ask) => {
                 self.enter_leaf(path, &kind, input);
                 return self.ask_person(path, ix, *ask, config);
+            }
+            Next::Child { workflow, inputs, awaited } => {
+                return self.start_child(path, ix, &workflow, inputs, awaited, input);
             }
             Next::End { status, output, error } => return self.end_by_step(path, &kind, status, output, error, input),
         }
@@ -243,20 +276,8 @@ impl Work<'_> {
         closes: bool,
         input: Value,
     ) -> Work_<()> {
-        let step = &self.program.steps[ix];
-        let class = spec.class.max(step.effect);
-        let call = Call {
-            operation: spec.operation,
-            connector: spec.connector,
-            target: spec.target,
-            params: crate::core::Rendered::plain(spec.params),
-            class,
-            lane: spec.lane,
-            deadline: self.deadline_of(path),
-            bytes_max: self.program.bytes_max(step),
-            approved_by: None,
-        };
-        if class == Class::Destructive {
+        let call = self.call_of(path, ix, spec);
+        if call.class == Class::Destructive {
             match self.permit(path, ix) {
                 Permit::Unguarded => {}
                 Permit::Ask => return self.ask_alone(path, ix, call, input),
@@ -266,6 +287,22 @@ impl Work<'_> {
         }
         self.emit_call(path, ix, call, memo, closes);
         Ok(())
+    }
+
+    /// The call that a step asks for, with deadline and caps.
+    pub(super) fn call_of(&self, path: &StepPath, ix: StepIx, spec: CallSpec) -> Call {
+        let step = &self.program.steps[ix];
+        Call {
+            operation: spec.operation,
+            connector: spec.connector,
+            target: spec.target,
+            params: crate::core::Rendered::plain(spec.params),
+            class: spec.class.max(step.effect),
+            lane: spec.lane,
+            deadline: self.deadline_of(path),
+            bytes_max: self.program.bytes_max(step),
+            approved_by: None,
+        }
     }
 
     pub(super) fn emit_call(&mut self, path: &StepPath, ix: StepIx, call: Call, memo: Value, closes: bool) {
@@ -323,7 +360,14 @@ impl Work<'_> {
     /// An effect was answered and the step wants to see it.
     pub(super) fn leaf_answered(&mut self, path: &StepPath, result: Result<Body, Fault>, memo: &Body) -> Work_<()> {
         let result = match result {
-            Ok(body) => Ok(self.load(&body)?),
+            Ok(body) => {
+                let value = self.load(&body)?;
+                // The writer made this payload of an internal answer; nothing has counted it yet.
+                if matches!(body, Body::Payload(_)) {
+                    self.heavy += crate::json::size(&value) as u64;
+                }
+                Ok(value)
+            }
             Err(fault) => Err(fault),
         };
         let memo = self.load(memo)?;
@@ -337,13 +381,26 @@ impl Work<'_> {
             let memo = self.load(memo)?;
             return self.resume(path, &memo, Wake::Timer);
         };
-        if &*step.kind == "waitForApproval" {
+        if steps::asks(&step.kind) {
             if decision.verdict == DecisionVerdict::Expired {
                 return self.expired(path);
             }
+            let decision = self.with_input_defaults(decision);
             return self.resume(path, &Value::Null, Wake::Decided(decision));
         }
         self.own_question_decided(path, ix, &decision)
+    }
+
+    /// The answer of a person with the defaults of its schema.
+    fn with_input_defaults(&self, mut decision: Box<Decision>) -> Box<Decision> {
+        let asked = self.state.questions().iter().find(|q| q.question.id == decision.question);
+        if let (Some(q), Some(given)) = (asked, &decision.input) {
+            let inputs = program::Inputs::of(q.question.schema.clone());
+            if let Ok(whole) = inputs.with_defaults(given, &crate::template::Root::default()) {
+                decision.input = Some(whole);
+            }
+        }
+        decision
     }
 
     fn resume(&mut self, path: &StepPath, memo: &Value, wake: Wake) -> Work_<()> {

@@ -5,7 +5,7 @@
 
 use super::context::{Extra, error_value};
 use super::flow::push;
-use super::{Work, Work_};
+use super::{Work, Work_, iteration};
 use crate::core::{Body, FactKind, Fault, Hop, Role, StepPath, TimerId, Wait};
 use crate::program::{GoOn, OnFailure, Retry, StepIx};
 use std::sync::Arc;
@@ -19,6 +19,9 @@ impl Work<'_> {
     fn policy_at(&self, path: &StepPath) -> Option<(StepIx, Arc<OnFailure>)> {
         let hop = path.0.last()?;
         let ix = self.program.index_of(&hop.name)?;
+        if iteration::is_policy(self.program, &path.0) {
+            return Some((ix, self.program.steps[ix].iteration_policy.clone()?));
+        }
         let in_fallback = path.0[..path.0.len() - 1].iter().any(|h| h.role == Role::Fallback);
         Some((ix, self.program.policy(&self.program.steps[ix], in_fallback)?.clone()))
     }
@@ -45,7 +48,7 @@ impl Work<'_> {
                 }
                 Ok(true) => {
                     let delay = delay(retry, pass, path);
-                    if delay.0 <= 0 {
+                    if delay.0 <= 0 || self.start().dry {
                         return self.next_pass(path, ix, pass);
                     }
                     let until = self.cx.now + delay;

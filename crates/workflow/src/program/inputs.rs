@@ -35,6 +35,10 @@ pub struct InputError {
 }
 
 impl Inputs {
+    /// Inputs of a schema that is known already, without templated defaults.
+    pub fn of(schema: Value) -> Self {
+        Self { schema, ..Self::default() }
+    }
     /// Reads a declaration in array or schema form.
     pub(super) fn read(node: &Node, source: &str, limits: Limits, path: &str, found: &mut Vec<Diagnostic>) -> Self {
         let schema = match &node.value {

@@ -427,11 +427,8 @@ impl Loader<'_> {
             };
             self.warn("unknownTrigger", span, path, format!("no event is called `{kind}`"), &hint);
         }
-        self.trigger_keys(item, kind, &["type", "on", "connector-id"], path);
-        if let Some(n) = item.get("condition") {
-            let message = "a condition directly at the trigger is ignored";
-            self.warn("invalidTriggerCondition", n.span, path, message, "put it under `on:`");
-        }
+        // A condition beside `on` is explained by `check`.
+        self.trigger_keys(item, kind, &["type", "on", "connector-id", "condition"], path);
         let on = item.get("on");
         for e in on.and_then(Node::map).unwrap_or_default() {
             let known = ["condition", "workflowEvents", "states"];
@@ -601,4 +598,78 @@ fn list(node: Option<&Node>) -> Vec<&Node> {
 
 fn blank(node: &Node) -> bool {
     matches!(node.value, Yaml::Null) || node.str().is_some_and(|s| s.trim().is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Catalogue;
+
+    fn load(triggers: &str) -> (Program, Vec<stdx::Diagnostic>) {
+        let text = format!("name: w\ntriggers:\n{triggers}\nsteps: [{{ name: a, type: console }}]\n");
+        let (program, found) = Program::load(&text, &Catalogue::default());
+        (program.unwrap(), found)
+    }
+
+    #[test]
+    fn every_kind_is_read_into_its_own_form() {
+        let (program, found) = load(concat!(
+            "  - type: manual\n",
+            "  - type: alert\n",
+            "  - { type: scheduled, with: { every: 15m } }\n",
+            "  - { type: scheduled, with: { rrule: { freq: WEEKLY, interval: 1, tzid: Europe/Berlin, byweekday: [MO, WE], byhour: [6] } } }\n",
+            "  - { type: workflows.failed, on: { condition: 'event.workflow.name: Nightly*', workflowEvents: ignore } }\n",
+            "  - { type: alerts.stateChanged, on: { states: [recovered] } }\n",
+            "  - { type: webhook, with: { path: /forms/new, dedupe: '{{ event.body.id }}', auth: { type: hmac, connector-id: hook, header: X-Hub-Signature-256, prefix: 'sha256=' } } }\n",
+        ));
+        assert!(found.is_empty(), "{found:#?}");
+        assert_eq!(program.schedules().map(|(i, _)| i).collect::<Vec<_>>(), [2, 3]);
+        assert_eq!(program.listens_to(), ["alerts.stateChanged".into(), Arc::from("workflows.failed")]);
+        assert_eq!(program.listens("workflows.failed").unwrap().workflow_events, WorkflowEvents::Ignore);
+        let hook = program.webhooks().next().unwrap();
+        assert_eq!((&*hook.path, hook.replay_window), ("forms/new", REPLAY_WINDOW_DEFAULT));
+        let event = stdx::json::parse(r#"{"body":{"id":"d7"}}"#).unwrap();
+        assert_eq!(hook.dedupe_key(&event, Time(0)).unwrap().as_deref(), Some("d7"));
+        assert_eq!(hook.dedupe_key(&Value::Null, Time(0)).unwrap(), None);
+    }
+
+    #[test]
+    fn what_cannot_be_read_starts_nothing_and_is_explained() {
+        for (text, code) in [
+            ("  - { type: scheduled, with: { every: often } }", "schemaViolation"),
+            ("  - { type: scheduled, with: { rrule: { freq: HOURLY, interval: 1 } } }", "schemaViolation"),
+            ("  - { type: scheduled, with: { rrule: { freq: DAILY, interval: 1, tzid: Berlin } } }", "schemaViolation"),
+            (
+                "  - { type: scheduled, with: { rrule: { freq: MONTHLY, interval: 1, bymonthday: [0] } } }",
+                "schemaViolation",
+            ),
+            ("  - { type: webhook, with: { path: 'a b', auth: { type: token, connector-id: c } } }", "schemaViolation"),
+            ("  - { type: webhook, with: { path: a } }", "schemaViolation"),
+            ("  - { type: webhook, with: { path: a, auth: { type: token } } }", "schemaViolation"),
+            ("  - { type: cases.created }", "unknownTrigger"),
+            ("  - { type: alrt }", "schemaViolation"),
+            ("  - { type: cases.caseCreated, on: { condition: 'event.owner: (' } }", "invalidTriggerCondition"),
+        ] {
+            let (_, found) = load(text);
+            assert!(found.iter().any(|d| d.code == code), "{text}: {found:#?}");
+        }
+    }
+
+    #[test]
+    fn a_chain_of_events_does_not_go_round() {
+        let (program, _) = load("  - { type: cases.caseUpdated, on: { condition: 'event.owner: cases' } }");
+        let trigger = program.listens("cases.caseUpdated").unwrap();
+        let event = stdx::json::parse(r#"{"owner":"cases"}"#).unwrap();
+        let ids = |names: &[&str]| names.iter().map(|n| Id::from(*n)).collect::<Vec<_>>();
+        let own = Id::from("w");
+        assert!(trigger.wants(&event, &own, 1, &[]));
+        assert!(trigger.wants(&event, &own, 2, &ids(&["other"])));
+        assert!(!trigger.wants(&event, &own, 2, &ids(&["w"])), "avoid-loop");
+        assert!(!trigger.wants(&event, &own, CHAIN_DEPTH_MAX + 1, &ids(&["other"])), "too deep");
+        assert!(!trigger.wants(&Value::Null, &own, 1, &[]), "the condition");
+        let all = EventTrigger { workflow_events: WorkflowEvents::AllowAll, ..trigger.clone() };
+        assert!(all.wants(&event, &own, 2, &ids(&["w"])));
+        let none = EventTrigger { workflow_events: WorkflowEvents::Ignore, ..trigger.clone() };
+        assert!(!none.wants(&event, &own, 2, &ids(&["other"])));
+    }
 }

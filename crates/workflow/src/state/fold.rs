@@ -7,6 +7,7 @@ use crate::core::{
     Body, DecisionVerdict, Effect, Fact, FactKind, Fault, Hop, Outcome, Role, Settlement, Status, StepPath, TimerId,
     Wait,
 };
+use crate::slot::SlotState;
 use std::sync::Arc;
 use stdx::Time;
 
@@ -37,6 +38,10 @@ pub(super) fn fold(state: &mut State, fact: &Fact) {
             supersede(state, &key.path);
             let (memo, input) = (seen(state, memo), seen(state, input));
             state.class = state.class.max(*class);
+            if let Effect::Slot(command) = &**request {
+                let crate::slot::SlotCommand::Take { key, .. } = &**command;
+                state.slot = Some(key.clone());
+            }
             let closing =
                 matches!(&**request, Effect::Internal(c) if matches!(**c, triage::Command::QuestionClose { .. }));
             let frame = open(state, &key.path, kind, at);
@@ -115,9 +120,9 @@ pub(super) fn fold(state: &mut State, fact: &Fact) {
                 }
             }
         }
-        FactKind::Ended { status, output, error, .. } => {
+        FactKind::Ended { status, output, error, cancelled } => {
             let output = seen(state, output);
-            state.ended = Some(End { status: *status, output, error: error.clone(), at });
+            state.ended = Some(End { status: *status, output, error: error.clone(), at, cancelled: cancelled.clone() });
             state.frames.clear();
             join(state, &[]);
             state.calls.retain(CallState::begun);
@@ -144,8 +149,10 @@ pub(super) fn fold(state: &mut State, fact: &Fact) {
 
 /// Notes payload numbers, so that the next one is free.
 fn seen(state: &mut State, body: &Body) -> Body {
-    if let Body::Payload(r) = body {
-        state.next_payload = state.next_payload.max(r.0 + 1);
+    match body {
+        Body::Payload(r) => state.next_payload = state.next_payload.max(r.0 + 1),
+        Body::Inline(v) => state.bytes = state.bytes.saturating_add(crate::json::size(v) as u64),
+        Body::Null | Body::Blob(_) => {}
     }
     body.clone()
 }
@@ -196,7 +203,12 @@ fn entered(
 ) {
     supersede(state, path);
     let (input, about) = (seen(state, input), seen(state, about));
-    let Some(hop) = path.0.last() else { return };
+    let Some(hop) = path.0.last() else {
+        // The run itself: its turn in the queue has come.
+        state.deadline = deadline;
+        state.started_at = Some(at);
+        return;
+    };
     if hop.role == Role::Loop {
         let n = path.0.len() - 1;
         state.frames.retain(|f| {
@@ -351,6 +363,17 @@ fn answered(state: &mut State, key: &crate::core::EffectKey, attempt: u32, outco
     if result.is_ok() {
         mark_used(state, key);
     }
+    if matches!(&*state.calls[ix].effect, Effect::Slot(_)) {
+        state.calls.remove(ix);
+        let held = match &result {
+            Ok(Body::Inline(v)) => crate::slot::Taken::from_value(v).is_some_and(|t| t.state == SlotState::Held),
+            _ => false,
+        };
+        if let Some(f) = state.frame_mut(&[]) {
+            f.mode = if held { Mode::Body(None) } else { Mode::Answered { result, memo: Body::Null } };
+        }
+        return;
+    }
     let call = state.calls.remove(ix);
     if call.orphan {
         return;
@@ -403,7 +426,11 @@ fn waiting(state: &mut State, path: &StepPath, wait: &Wait, timer: Option<&Timer
     let due = match wait {
         Wait::Until(t) => Some(*t),
         Wait::Approval(q) => q.expires_at,
-        Wait::Child(_) | Wait::Slot(_) | Wait::Settlement(_) => None,
+        Wait::Slot(_) => match &memo {
+            Body::Inline(v) => v.get("until").and_then(stdx::Value::as_i64).map(Time),
+            _ => None,
+        },
+        Wait::Child(_) | Wait::Settlement(_) => None,
     };
     let timer = timer.cloned().zip(due);
     if let Wait::Approval(q) = wait {
@@ -440,6 +467,7 @@ fn woke(state: &mut State, path: &StepPath, decision: Option<&crate::core::Decis
     if let Some(f) = state.frame_mut(&path.0) {
         f.mode = match std::mem::replace(&mut f.mode, Mode::Calling) {
             Mode::Failed { error, .. } => Mode::Failed { error, timer: None, woke: true },
+            Mode::Waiting { wait, .. } if matches!(&*wait, Wait::Slot(_)) => Mode::Body(None),
             Mode::Waiting { memo, .. } => Mode::Woken { decision: decision.map(|d| Box::new(d.clone())), memo },
             other => other,
         };

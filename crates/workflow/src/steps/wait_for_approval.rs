@@ -49,7 +49,7 @@ impl StepType for WaitForApproval {
         }
         let timeout =
             cx.timeout.map_or_else(|| (Duration::from_secs(86_400), "24h".into()), |t| (t.length, t.text.clone()));
-        Next::Ask(Box::new(Ask { message, approve_label, reject_label, timeout }))
+        Next::Ask(Box::new(Ask { message, approve_label, reject_label, timeout, input: None }))
     }
     fn resume(&self, _cx: &StepCx<'_>, _memo: &Value, wake: Wake) -> Next {
         let Wake::Decided(d) = wake else { return Next::Done(Value::Null) };

@@ -27,6 +27,8 @@ struct Builder<'a> {
     open: Vec<usize>,
     asked: Vec<Asked>,
     counts: BTreeMap<Arc<str>, usize>,
+    /// Where the step stands that was left last: what ends a run completes the scopes around it.
+    last: Vec<Hop>,
 }
 
 pub(super) fn build(facts: &[Fact], program: Option<&Program>) -> ExecutionView {
@@ -37,6 +39,7 @@ pub(super) fn build(facts: &[Fact], program: Option<&Program>) -> ExecutionView 
         open: vec![],
         asked: vec![],
         counts: BTreeMap::new(),
+        last: vec![],
     };
     let mut state = crate::State::default();
     for fact in facts {
@@ -65,6 +68,7 @@ impl Builder<'_> {
                 step.state = about.clone();
             }
             FactKind::Left { path, status, output, error, kind, input } => {
+                self.last = path.0.to_vec();
                 if is_step(path) {
                     self.left(path, *status, output, error.as_ref(), kind, input, at);
                 } else {
@@ -119,6 +123,16 @@ impl Builder<'_> {
                     }
                     other => (*other, error.clone()),
                 };
+                // A branch that ends the run early cuts its siblings off.
+                let beside: Vec<usize> = self
+                    .open
+                    .iter()
+                    .copied()
+                    .filter(|ix| status == Status::Completed && !around(&self.view.steps[*ix].path.0, &self.last))
+                    .collect();
+                for ix in beside {
+                    self.finish(ix, Status::Cancelled, &Body::Null, None, at);
+                }
                 self.close_below(&[], status, error.as_ref(), at);
             }
             FactKind::Logged { message, level, .. } => self.view.log.push((at, level.clone(), message.clone())),
@@ -283,11 +297,12 @@ impl Builder<'_> {
         self.asked.push(Asked {
             key: key.clone(),
             closes,
-            internal: matches!(request, Effect::Internal(_)),
+            internal: matches!(request, Effect::Internal(_) | Effect::Slot(_)),
             since: at,
             question,
         });
-        if question {
+        // The slot is the run's, not a step's.
+        if question || matches!(request, Effect::Slot(_)) {
             return;
         }
         let ix = self.record(&key.path, kind, at);
@@ -296,6 +311,13 @@ impl Builder<'_> {
         self.view.class = self.view.class.max(class);
         if !input.is_null() {
             step.input = input.clone();
+        }
+        if let Effect::Child(start) = request {
+            step.state = Body::from(Value::object([
+                ("workflowId", Value::from(start.workflow.clone())),
+                ("executionId", Value::from(start.execution.clone())),
+                ("startedAt", Value::from(at.iso())),
+            ]));
         }
         if let Effect::Call(call) = request {
             if let Some(v) = call.params.value() {
@@ -370,7 +392,7 @@ impl Builder<'_> {
                 ("person", Status::WaitingForInput)
             }
             Wait::Settlement(_) => ("settlement", Status::WaitingForInput),
-            Wait::Child(_) => ("timer", Status::WaitingForChild),
+            Wait::Child(_) => ("child", Status::WaitingForChild),
             Wait::Slot(_) => ("queue", Status::Queued),
         };
         let retry = path.0.last().is_some_and(|h| h.role == Role::Retry);
@@ -393,6 +415,11 @@ impl Builder<'_> {
             }
         });
     }
+}
+
+/// True where the step at `scope` stands around the one at `inner`.
+fn around(scope: &[Hop], inner: &[Hop]) -> bool {
+    inner.starts_with(scope)
 }
 
 fn is_step(path: &StepPath) -> bool {

@@ -106,6 +106,8 @@ fn triggers(cx: &mut Check<'_>, root: &Node) {
                     let message = format!("`inputs` belong to the manual trigger, a `{kind}` trigger has none");
                     wrong_place(cx, e, message, "add `- type: manual` with these inputs", path.clone(), None);
                 }
+                // A webhook's `dedupe` is a template over the event; nothing else in it is text of an author.
+                "with" if kind == "webhook" => {}
                 "with" => templated(cx, &e.value, &format!("{path}.with")),
                 _ => {}
             }

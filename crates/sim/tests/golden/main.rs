@@ -6,7 +6,7 @@
 mod world;
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use world::World;
 
 /// Runs that must at least be there.
@@ -18,15 +18,8 @@ struct Document {
 }
 
 impl Document {
-    /// The body of the first fence whose info string is `name`.
     fn block(&self, name: &str) -> Option<&str> {
-        let fence = format!("```{name}\n");
-        let start = self.text.find(&fence)? + fence.len();
-        let end = self.text[start..]
-            .find("\n```")
-            .map(|i| start + i + 1)
-            .or_else(|| self.text[start..].starts_with("```").then_some(start))?;
-        Some(&self.text[start..end])
+        sim::golden::block(&self.text, name)
     }
 
     fn with_block(&self, name: &str, body: &str) -> String {
@@ -42,7 +35,7 @@ impl Document {
 }
 
 fn documents() -> Vec<Document> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
+    let folder = sim::golden::folder();
     let mut found: Vec<Document> = std::fs::read_dir(&folder)
         .expect("testdata is there")
         .map(|e| e.expect("readable").path())

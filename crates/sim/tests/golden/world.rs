@@ -1,9 +1,10 @@
 //! A world small enough to read: virtual clock, journal, outbox and approvals in memory, effects answered by a script.
 
+use sim::memory::Memory;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::sync::Arc;
-use stdx::{Duration, Id, Time, Value};
+use stdx::{Duration, Id, Value};
 use triage::question::QuestionState as RowState;
 use workflow::*;
 
@@ -11,21 +12,14 @@ const TURNS_MAX: usize = 20_000;
 
 pub struct World {
     name: String,
-    program: Program,
-    catalogue: Catalogue,
-    env: Env,
-    state: State,
-    facts: Vec<Fact>,
-    payloads: BTreeMap<PayloadRef, Arc<Value>>,
+    memory: Memory,
     outbox: Vec<(EffectKey, Effect)>,
     attempts: BTreeMap<EffectKey, u32>,
-    timers: BTreeMap<Arc<str>, Time>,
     rows: Vec<(Id, RowState)>,
     refusals: VecDeque<String>,
-    now: Time,
+    /// Other runs of the concurrency group.
+    held: Vec<Id>,
     start: Value,
-    fuel: Fuel,
-    refold: bool,
     pub log: String,
 }
 
@@ -70,6 +64,23 @@ pub fn catalogue(setup: &Value) -> Catalogue {
     for x in all {
         c.connectors.insert(x.id.clone(), x);
     }
+    let workflows = setup.get("workflows").and_then(Value::as_object);
+    let view = |(id, w): (&Arc<str>, &Value)| {
+        let flag = |key: &str| w.get(key).and_then(Value::as_bool) != Some(false);
+        let name = w.get("name").and_then(Value::as_str).unwrap_or(id).into();
+        let (inputs, outputs) = (w.get("inputs").cloned(), w.get("outputs").cloned());
+        let view = WorkflowView {
+            id: id.clone(),
+            name,
+            enabled: flag("enabled"),
+            valid: flag("valid"),
+            version: 3,
+            inputs: inputs.unwrap_or_default(),
+            outputs: outputs.unwrap_or_default(),
+        };
+        (id.clone(), view)
+    };
+    c.workflows = workflows.map(|o| o.iter().map(view).collect());
     c
 }
 
@@ -82,57 +93,30 @@ impl World {
         assert!(errors.is_empty(), "{name}: {errors:#?}");
         let unbound =
             if setup.get("unbound").and_then(Value::as_str) == Some("allow") { Unbound::Allow } else { Unbound::Ask };
-        let fuel =
-            Fuel { facts: setup.get("fuel").and_then(Value::as_i64).map_or(256, |n| n as usize), ..Fuel::default() };
+        let env = Env { kibana_url: "http://wf.example".into(), unbound, ..Env::default() };
+        let mut memory = Memory::new(program.expect("a program"), catalogue, env);
+        let fuel = setup.get("fuel").and_then(Value::as_i64).map_or(256, |n| usize::try_from(n).unwrap());
+        memory.fuel = Fuel { facts: fuel, ..Fuel::default() };
+        memory.refold = refold;
+        let texts = |key: &str| -> Vec<String> {
+            let list = setup.get(key).and_then(Value::as_array).unwrap_or_default();
+            list.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect()
+        };
         Self {
             name: name.into(),
-            program: program.expect("a program"),
-            catalogue,
-            env: Env { kibana_url: "http://wf.example".into(), unbound, ..Default::default() },
-            state: State::default(),
-            facts: vec![],
-            payloads: BTreeMap::new(),
+            memory,
             outbox: vec![],
             attempts: BTreeMap::new(),
-            timers: BTreeMap::new(),
             rows: vec![],
-            refusals: setup
-                .get("refuse")
-                .and_then(Value::as_array)
-                .unwrap_or_default()
-                .iter()
-                .filter_map(|v| v.as_str().map(str::to_owned))
-                .collect(),
-            now: Time::parse("2026-01-15T12:00:00Z").unwrap(),
+            refusals: texts("refuse").into(),
+            held: texts("held").into_iter().map(Id::from).collect(),
             start: json(start),
-            fuel,
-            refold,
             log: String::new(),
         }
     }
 
     fn start_command(&self) -> Command {
-        let body = |key: &str| self.start.get(key).cloned().map_or(Body::Null, Body::from);
-        let execution = Id::from("e1");
-        Command::Start(Box::new(Start {
-            execution: execution.clone(),
-            root: execution,
-            space: "default".into(),
-            workflow: "w1".into(),
-            version: 1,
-            mode: Mode::Whole,
-            dry: false,
-            test: false,
-            principal: "ann".into(),
-            cause: Cause::Manual,
-            depth: 0,
-            visited: vec![],
-            inputs: body("inputs"),
-            event: body("event"),
-            metadata: Body::Null,
-            at: self.now,
-            ..Start::default()
-        }))
+        Command::Start(Box::new(sim::memory::start("w1", &self.start, self.memory.now)))
     }
 
     pub fn run(&mut self, script: &str) {
@@ -145,16 +129,17 @@ impl World {
         }
         assert!(
             self.rows.iter().all(|(_, s)| *s != RowState::Open)
-                || self.state.ended().is_none()
+                || self.memory.state.ended().is_none()
                 || self.open_settlement(),
             "{}: an open question outlives the run",
             self.name
         );
-        if self.state.ended().is_some() {
-            assert!(self.timers.is_empty(), "{}: timers outlive the run: {:?}", self.name, self.timers);
+        if self.memory.state.ended().is_some() {
+            assert!(self.memory.timers.is_empty(), "{}: timers outlive the run: {:?}", self.name, self.memory.timers);
         } else {
-            let waits = !self.timers.is_empty()
+            let waits = !self.memory.timers.is_empty()
                 || !self.outbox.is_empty()
+                || self.memory.state.summary().status == Status::Queued
                 || self.rows.iter().any(|(_, s)| *s == RowState::Open);
             assert!(waits, "{}: INV-08: the run neither ended nor waits for anything", self.name);
         }
@@ -162,8 +147,8 @@ impl World {
 
     /// What people see of the run: one line per step execution.
     pub fn steps(&self) -> String {
-        let view = workflow::view::execution(&self.facts, Some(&self.program));
-        assert_eq!(view.status, self.state.summary().status);
+        let view = workflow::view::execution(&self.memory.facts, Some(&self.memory.program));
+        assert_eq!(view.status, self.memory.state.summary().status);
         let mut out = String::new();
         for s in &view.steps {
             let scopes: Vec<String> = s
@@ -218,7 +203,7 @@ impl World {
     }
 
     fn open_settlement(&self) -> bool {
-        self.state.calls().iter().any(|c| c.orphan)
+        self.memory.state.calls().iter().any(|c| c.orphan)
     }
 
     fn line(&mut self, text: &str) {
@@ -245,59 +230,40 @@ impl World {
             self.name,
             idle.facts
         );
-        let status = self.state.summary().status.as_str();
+        let status = self.memory.state.summary().status.as_str();
         self.line(&format!("= {status}"));
     }
 
     fn turn(&self, command: &Command) -> Turn {
-        let loaded = std::cell::RefCell::new(std::collections::BTreeSet::new());
-        for _ in 0..50 {
-            let payloads = |r: PayloadRef| loaded.borrow().contains(&r.0).then(|| self.payloads[&r].clone());
-            let cx =
-                Cx { now: self.now, catalogue: &self.catalogue, env: &self.env, payloads: &payloads, fuel: self.fuel };
-            match decide(&self.program, &self.state, command, &cx) {
-                Decided::Turn(turn) => {
-                    // The commit failed: the same command is worked off again and must give the same turn.
-                    let Decided::Turn(again) = decide(&self.program, &self.state, command, &cx) else {
-                        panic!("{}: not the same again", self.name)
-                    };
-                    assert_eq!(*turn, *again, "{}: not the same again", self.name);
-                    return *turn;
-                }
-                Decided::Need(refs) => {
-                    assert!(!refs.is_empty(), "{}: needs nothing", self.name);
-                    loaded.borrow_mut().extend(refs.iter().map(|r| r.0));
-                }
-            }
-        }
-        panic!("{}: payloads are asked for again and again", self.name)
+        self.memory.turn(command).unwrap_or_else(|e| panic!("{}: {e:#}", self.name))
     }
 
     /// Commits a turn; true when it held an internal effect.
     fn commit(&mut self, turn: &Turn) -> bool {
-        assert_eq!(turn.base, self.state.facts(), "{}: base", self.name);
-        for (r, v) in &turn.payloads {
-            assert!(self.payloads.insert(*r, v.clone()).is_none(), "{}: payload {r:?} twice", self.name);
-        }
-        for fact in &turn.facts {
-            self.fold(fact.clone());
+        let before = self.memory.facts.len();
+        self.memory.apply(turn).unwrap_or_else(|e| panic!("{}: {e:#}", self.name));
+        for n in before..self.memory.facts.len() {
+            self.show(n);
         }
         self.outbox.retain(|(k, _)| !turn.done.contains(k));
         for t in &turn.timers {
-            match t {
-                TimerChange::Set { id, due, durable } => {
-                    self.timers.insert(id.0.clone(), *due);
-                    let row = if *durable { "row" } else { "memory" };
-                    self.line(&format!(
-                        "  timer {} at +{}s, {row}",
-                        id.0,
-                        due.since(Time::parse("2026-01-15T12:00:00Z").unwrap()).ms() as f64 / 1000.0
-                    ));
-                }
-                TimerChange::Clear { id } => {
-                    self.timers.remove(&id.0);
-                }
+            if let TimerChange::Set { id, due, durable } = t {
+                let row = if *durable { "row" } else { "memory" };
+                let after = due.since(sim::memory::begin()).ms() as f64 / 1000.0;
+                self.line(&format!("  timer {} at +{after}s, {row}", id.0));
             }
+        }
+        for (to, command) in &turn.mail {
+            let text = match command {
+                Command::Cancel { by, reason } => format!("cancel by {by}: {}", reason.as_deref().unwrap_or("-")),
+                Command::ChildEnded { result: Ok(b), .. } => format!("the child gave {}", body(b)),
+                Command::ChildEnded { result: Err(f), .. } => format!("the child failed: {}", fault(f)),
+                other => format!("{other:?}"),
+            };
+            self.line(&format!("  mail to {to}: {text}"));
+        }
+        if let Some(key) = &turn.release {
+            self.line(&format!("  leaves the group {key}"));
         }
         for (id, state) in &turn.close {
             if let Some(row) = self.rows.iter_mut().find(|(i, s)| i == id && *s == RowState::Open) {
@@ -306,17 +272,18 @@ impl World {
             }
         }
         let mut internal = false;
-        for (i, (key, effect)) in turn.effects.iter().enumerate() {
+        for (key, effect) in &turn.effects {
             match effect {
                 Effect::Internal(command) => {
-                    assert_eq!(i + 1, turn.effects.len(), "{}: an internal effect is last", self.name);
                     internal = true;
                     let result = self.internal(command);
-                    let outcome = Outcome::Answered(result.map(Body::from));
-                    self.fold(Fact {
-                        at: self.now,
-                        what: FactKind::Answered { key: key.clone(), attempt: 1, outcome },
-                    });
+                    self.answered(key, Outcome::Answered(result.map(Body::from)));
+                }
+                Effect::Slot(command) => {
+                    internal = true;
+                    let (taken, outcome) = Memory::slot(command, &self.held, &[]);
+                    self.line(&format!("  => slot {}", stdx::json::text(&taken.to_value())));
+                    self.answered(key, outcome);
                 }
                 other => {
                     self.outbox.push((key.clone(), other.clone()));
@@ -327,35 +294,31 @@ impl World {
                             c.operation,
                             stdx::json::text(c.params.value().unwrap_or(&Value::Null))
                         ),
-                        _ => "  -> child".into(),
+                        Effect::Child(c) => {
+                            let slots =
+                                if c.slots.is_empty() { String::new() } else { format!(" under {:?}", c.slots) };
+                            let depth = c.cause.composition_depth();
+                            format!("  -> child {} {}, depth {depth}{slots}", c.workflow, body(&c.inputs))
+                        }
+                        _ => unreachable!(),
                     };
                     self.line(&text);
                 }
             }
         }
-        if self.refold {
-            let text = serde_json::to_string(&self.facts).unwrap();
-            let facts: Vec<Fact> = serde_json::from_str(&text).unwrap();
-            let mut state = State::default();
-            facts.iter().for_each(|f| evolve(&mut state, f));
-            // Times come back as text where a value held one; nothing else may differ.
-            assert_eq!(
-                format!("{:?}", state.summary()),
-                format!("{:?}", self.state.summary()),
-                "{}: summary after a fold",
-                self.name
-            );
-            assert_eq!(state.timers(), self.state.timers(), "{}: timers after a fold", self.name);
-            self.state = state;
-        }
+        self.memory.fold_anew().unwrap_or_else(|e| panic!("{}: {e:#}", self.name));
         internal
     }
 
-    fn fold(&mut self, fact: Fact) {
-        evolve(&mut self.state, &fact);
-        let text = show(&fact.what);
-        self.line(&format!("  {:>2} {text}", self.facts.len()));
-        self.facts.push(fact);
+    fn answered(&mut self, key: &EffectKey, outcome: Outcome) {
+        let fact = self.memory.answered(key, outcome);
+        self.memory.fold(fact);
+        self.show(self.memory.facts.len() - 1);
+    }
+
+    fn show(&mut self, n: usize) {
+        let text = show(&self.memory.facts[n].what);
+        self.line(&format!("  {n:>2} {text}"));
     }
 
     fn internal(&mut self, command: &triage::Command) -> Result<Value, Fault> {
@@ -424,7 +387,7 @@ impl World {
     fn begin(&mut self, key: &EffectKey, target: Value, held: Option<&str>) {
         self.send(Command::Begin {
             key: key.clone(),
-            not_after: self.now + Duration::from_secs(30),
+            not_after: self.memory.now + Duration::from_secs(30),
             target,
             held: held.map(Into::into),
         });
@@ -433,13 +396,16 @@ impl World {
     fn outcome(&mut self, step: &str, outcome: Outcome) {
         let (key, call) = self.pending(step);
         let begun = self
+            .memory
             .state
             .calls()
             .iter()
             .any(|c| c.key == key && matches!(c.phase, workflow::state::Phase::Attempting { .. }));
         if call.class == Class::Destructive && !begun && !matches!(outcome, Outcome::NotSent(_)) {
-            let target =
-                call.connector.as_ref().map_or(call.target.clone(), |c| self.catalogue.connectors[c].target.clone());
+            let target = call
+                .connector
+                .as_ref()
+                .map_or(call.target.clone(), |c| self.memory.catalogue.connectors[c].target.clone());
             self.begin(&key, target, None);
         }
         let attempt = self.attempts.entry(key.clone()).or_insert(0);
@@ -479,11 +445,11 @@ impl World {
                 let target = call
                     .connector
                     .as_ref()
-                    .map_or(call.target.clone(), |c| self.catalogue.connectors[c].target.clone());
+                    .map_or(call.target.clone(), |c| self.memory.catalogue.connectors[c].target.clone());
                 self.begin(&key, target, (!arg.is_empty()).then_some(arg));
             }
             "refuse" => self.refusals.push_back(rest.into()),
-            "retarget" => self.catalogue.connectors.get_mut(step).unwrap().target = json(arg),
+            "retarget" => self.memory.catalogue.connectors.get_mut(step).unwrap().target = json(arg),
             "approve" | "reject" => {
                 let row = self
                     .rows
@@ -499,15 +465,47 @@ impl World {
                     question,
                     verdict,
                     by: "bob".into(),
-                    at: self.now,
+                    at: self.memory.now,
                     channel: "web".into(),
                     comment,
                     input: None,
                 };
                 self.send(Command::Decided(decision));
             }
+            // A person gives the object that is asked for.
+            "input" => {
+                let row = self.rows.iter_mut().rev().find(|(_, s)| *s == RowState::Open).expect("an open row");
+                row.1 = RowState::Answered;
+                let question = row.0.clone();
+                let decision = Decision {
+                    question,
+                    verdict: DecisionVerdict::Approved,
+                    by: "bob".into(),
+                    at: self.memory.now,
+                    channel: "web".into(),
+                    comment: None,
+                    input: Some(json(rest)),
+                };
+                self.send(Command::Decided(decision));
+            }
+            "child-completes" | "child-fails" => {
+                let at = |(k, e): &(EffectKey, Effect)| {
+                    matches!(e, Effect::Child(_)) && k.path.0.last().is_some_and(|h| &*h.name == step)
+                };
+                let i =
+                    self.outbox.iter().position(at).unwrap_or_else(|| panic!("{}: no child of `{step}`", self.name));
+                let key = self.outbox.remove(i).0;
+                let result = match verb {
+                    "child-completes" if arg.is_empty() => Ok(Body::Null),
+                    "child-completes" => Ok(Body::from(json(arg))),
+                    _ => Err(Fault::new("Error", arg)),
+                };
+                self.send(Command::ChildEnded { key, result });
+            }
+            "grant" => self.send(Command::SlotGranted),
             "settle" => {
                 let call = self
+                    .memory
                     .state
                     .calls()
                     .iter()
@@ -539,24 +537,26 @@ impl World {
             }
             "wake" => {
                 let (id, due) = self
+                    .memory
                     .timers
                     .iter()
-                    .min_by_key(|(_, due)| **due)
-                    .map(|(id, due)| (id.clone(), *due))
+                    .min_by_key(|(_, (due, _))| *due)
+                    .map(|(id, (due, _))| (id.clone(), *due))
                     .unwrap_or_else(|| panic!("{}: no timer\n{}", self.name, self.log));
-                self.now = self.now.max(due);
+                self.memory.now = self.memory.now.max(due);
                 self.line(&format!("  ({id})"));
                 self.send(Command::Timer(TimerId(id)));
             }
             // Fires the timer that begins so, at its time.
             "wake-timer" => {
                 let (id, due) = self
+                    .memory
                     .timers
                     .iter()
                     .find(|(id, _)| id.starts_with(rest))
-                    .map(|(id, due)| (id.clone(), *due))
+                    .map(|(id, (due, _))| (id.clone(), *due))
                     .expect("such a timer");
-                self.now = self.now.max(due);
+                self.memory.now = self.memory.now.max(due);
                 self.send(Command::Timer(TimerId(id)));
             }
             // The person was faster than the clock: the row is decided, the timer fires, then the decision arrives.
@@ -565,13 +565,14 @@ impl World {
                 row.1 = RowState::Approved;
                 let question = row.0.clone();
                 let (id, due) = self
+                    .memory
                     .timers
                     .iter()
                     .find(|(id, _)| id.starts_with("question:"))
-                    .map(|(id, due)| (id.clone(), *due))
+                    .map(|(id, (due, _))| (id.clone(), *due))
                     .expect("its timer");
-                let at = self.now;
-                self.now = due;
+                let at = self.memory.now;
+                self.memory.now = due;
                 self.send(Command::Timer(TimerId(id)));
                 let decision = Decision {
                     question,
@@ -584,7 +585,7 @@ impl World {
                 };
                 self.send(Command::Decided(decision));
             }
-            "sleep" => self.now = self.now + workflow::duration::duration(rest).expect("a duration"),
+            "sleep" => self.memory.now = self.memory.now + workflow::duration::duration(rest).expect("a duration"),
             "spurious" => self.send(Command::Timer(TimerId("wait:nothing".into()))),
             other => panic!("{}: unknown verb `{other}`", self.name),
         }
