@@ -42,6 +42,15 @@ enum Command {
     Crash(crash::Args),
     /// Crash the synchronous core before and after every commit and effect of every golden run.
     Simulate,
+    /// Seeded worlds with crashes, slow and failing effects, answers twice and a clock that jumps.
+    Worlds {
+        /// How many.
+        #[arg(long, default_value_t = 2_000)]
+        n: u64,
+        /// Which.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Rows of the language reference that no golden run shows and no exception explains.
     Rows {
         /// The reference, where it is not beside the repository.
@@ -83,6 +92,7 @@ fn main() -> ExitCode {
         Command::Conformance { suite, path } => conformance::run(&suite, &path),
         Command::Crash(args) => crash::run(&args),
         Command::Simulate => simulate::run(),
+        Command::Worlds { n, seed } => simulate::worlds(n, seed),
         Command::Rows { path } => rows::run(path.as_deref()),
         Command::RealEvents { corpus, debug } => real_events::run(&corpus, debug),
         Command::Codegen { check } => codegen::run(check),

@@ -12,3 +12,8 @@ pub fn run() -> anyhow::Result<bool> {
 pub fn planted() -> anyhow::Result<bool> {
     sim::campaign::planted()
 }
+
+/// Runs seeded worlds in bad weather; true when no invariant breaks and each planted bug is found.
+pub fn worlds(n: u64, seed: u64) -> anyhow::Result<bool> {
+    sim::campaign::worlds(n, seed)
+}

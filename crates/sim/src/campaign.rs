@@ -6,8 +6,10 @@ use crate::crash::{Verdict, every_point};
 use crate::golden::{Golden, folder, read_all};
 use crate::invariant::{Invariant, Tally};
 use crate::plant::Plant;
-use crate::world::{Plan, World};
+use crate::world::{Plan, Report, World};
 use anyhow::bail;
+use std::collections::BTreeMap;
+use stdx::Rng;
 
 /// Golden runs that must at least be there.
 const RUNS_MIN: usize = 25;
@@ -82,6 +84,66 @@ fn counters(tally: &Tally) {
     }
 }
 
+/// Broken worlds that are shown at most.
+const SHOWN_MAX: usize = 20;
+
+/// World `i` of a campaign: which golden run, under which weather.
+fn stormy(runs: &[Golden], seed: u64, i: u64, plant: Option<Plant>) -> anyhow::Result<(&Golden, Report)> {
+    let golden = &runs[usize::try_from(i % runs.len() as u64).unwrap_or_default()];
+    let weather = Rng::new(seed ^ i.rotate_left(32)).next_u64();
+    let plan = Plan { weather: Some(weather), seed: Some(weather), plant, ..Plan::default() };
+    Ok((golden, World::run(golden, plan)?))
+}
+
+/// Runs `n` seeded worlds in bad weather, then each planted bug until a world shows it; true when no invariant broke and each bug was found.
+///
+/// - errors: golden runs or stores cannot be used.
+pub fn worlds(n: u64, seed: u64) -> anyhow::Result<bool> {
+    let runs = golden_runs()?;
+    let (mut tally, mut weather, mut wrong) = (Tally::default(), BTreeMap::<&str, u64>::new(), 0usize);
+    let (mut settled, mut effects) = (0u64, 0);
+    for i in 0..n {
+        let (golden, report) = stormy(&runs, seed, i, None)?;
+        if let Some((invariant, why)) = report.tally.broken.first() {
+            wrong += 1;
+            if wrong <= SHOWN_MAX {
+                println!("world {i} ({}, --seed {seed}): {} broken: {why}", golden.name, invariant.code());
+            }
+        }
+        tally.merge(&report.tally);
+        for (what, times) in &report.weather {
+            *weather.entry(what).or_default() += times;
+        }
+        settled += u64::from(report.settled);
+        effects += report.effects;
+    }
+    counters(&tally);
+    let weather: Vec<String> = weather.iter().map(|(what, times)| format!("{times} {what}")).collect();
+    println!(
+        "worlds: {n} with seed {seed}, {effects} effects, {}, {settled} settled after a crash, {wrong} broken",
+        weather.join(", ")
+    );
+    let mut found_all = true;
+    for plant in Plant::ALL {
+        let mut found = None;
+        for i in 0..n {
+            let (golden, report) = stormy(&runs, seed, i, Some(plant))?;
+            if let Some((invariant, _)) = report.tally.broken.first() {
+                found = Some((i, golden.name.clone(), invariant.code()));
+                break;
+            }
+        }
+        match found {
+            Some((i, name, code)) => println!("planted {}: found by world {i} ({name}), {code}", plant.name()),
+            None => {
+                println!("planted {}: NOT found in {n} worlds", plant.name());
+                found_all = false;
+            }
+        }
+    }
+    Ok(wrong == 0 && found_all)
+}
+
 /// The first break that a planted bug gives, over all golden runs and crash points.
 fn caught(plant: Plant, runs: &[Golden]) -> anyhow::Result<Option<(Invariant, String)>> {
     for golden in runs {
@@ -128,6 +190,11 @@ mod tests {
     #[test]
     fn every_crash_of_every_golden_run_gives_the_outcome_of_the_run_without_one() {
         assert!(run().unwrap());
+    }
+
+    #[test]
+    fn no_invariant_breaks_in_bad_weather() {
+        assert!(worlds(60, 1).unwrap());
     }
 
     #[test]

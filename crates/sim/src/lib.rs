@@ -14,6 +14,7 @@ pub mod memory;
 pub mod outcome;
 mod person;
 pub mod plant;
+mod weather;
 pub mod world;
 
 pub use golden::Golden;

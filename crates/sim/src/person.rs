@@ -88,6 +88,8 @@ impl World {
         match self.outside(commit)? {
             None => Ok(false),
             Some(Ok(_)) => Ok(true),
+            // The clock may have passed the end of the question while the person answered.
+            Some(Err(_)) if self.weather.is_some() => Ok(true),
             Some(Err(error)) => Err(error).context("a decision was refused"),
         }
     }
@@ -151,9 +153,9 @@ impl World {
                 let flight = self.flying.remove(at);
                 let outcome = self.outcome_of(verb, &line, &flight)?;
                 let (key, attempt) = (flight.key.clone(), flight.attempt);
-                let before = self.crashed;
+                let before = self.crashes;
                 self.deliver(flight, outcome)?;
-                if self.crashed == before || self.answered.contains(&(key, attempt)) {
+                if self.crashes == before || self.answered.contains(&(key, attempt)) {
                     self.used.insert(i);
                 }
             }
@@ -187,10 +189,10 @@ impl World {
                 };
                 // The answer is stored, its mail not read yet; the clock then passes the end of the question.
                 let expires = row.question.expires_at;
-                let before = self.crashed;
+                let before = self.crashes;
                 if self.decide_unread(row)? {
                     self.used.insert(i);
-                    if self.crashed != before {
+                    if self.crashes != before {
                         // A start reads the mail before any clock can pass.
                         return Ok(true);
                     }
@@ -235,7 +237,12 @@ impl World {
             }
             "wake" | "wake-timer" => {
                 self.used.insert(i);
-                match self.next_timer(&line.rest) {
+                // After a crash a settlement may have stopped a scope's clock; the script's time passes all the same.
+                let stopped = |w: &Self| {
+                    let due = w.seen_timers.iter().filter(|(id, due)| id.starts_with(&line.rest) && **due > w.now);
+                    if w.crashes > 0 { due.map(|(_, due)| *due).min() } else { None }
+                };
+                match self.next_timer(&line.rest).or_else(|| stopped(self)) {
                     Some(due) => self.now = self.now.max(due),
                     None => self.idle_lines += 1,
                 }
@@ -274,7 +281,10 @@ impl World {
             self.restart()?;
             return Ok(false);
         }
-        self.request("bob", command)?;
+        match self.request("bob", command) {
+            Err(_) if self.weather.is_some() => return Ok(true),
+            answer => answer?,
+        }
         if self.point("after a person's commit") {
             self.restart()?;
         }
@@ -292,12 +302,33 @@ impl World {
 
     /// Gives an outcome to the core, twice where the plan says so.
     fn deliver(&mut self, flight: Flight, outcome: Outcome) -> anyhow::Result<()> {
-        let twice = self.plan.duplicate && matches!(flight.call.class, Class::Read | Class::Write);
+        let mut outcome = outcome;
+        let mut twice = self.plan.duplicate && matches!(flight.call.class, Class::Read | Class::Write);
+        if let Some(weather) = &mut self.weather {
+            let (slow, fail) = (weather.slow(), weather.fail(&flight));
+            twice = weather.twice();
+            outcome = fail.unwrap_or(outcome);
+            if let Some(by) = slow {
+                let crashes = self.crashes;
+                self.now = Time(self.now.0 + by);
+                self.flying.push(flight.clone());
+                self.rest()?;
+                self.flying.retain(|f| (&f.key, f.attempt) != (&flight.key, flight.attempt));
+                if self.crashes != crashes {
+                    // The process that waited for the answer is gone, and the answer with it.
+                    return Ok(());
+                }
+            }
+        }
+        let crashes = self.crashes;
         let input = |outcome| Input::Outcome { key: flight.key.clone(), attempt: flight.attempt, outcome };
         if twice {
             self.input(input(outcome.clone()));
             self.input(input(outcome.clone()));
             self.rest()?;
+        }
+        if self.weather.is_some() && self.crashes != crashes {
+            return Ok(());
         }
         self.input(input(outcome));
         self.rest()

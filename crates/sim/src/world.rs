@@ -9,6 +9,7 @@ use crate::golden::Golden;
 use crate::invariant::{Invariant, Tally};
 use crate::outcome::Outcome;
 use crate::plant::Plant;
+use crate::weather::Weather;
 use anyhow::{Context as _, bail};
 use engine::Programs;
 use engine::core::{Core, Input, Output};
@@ -42,6 +43,8 @@ pub struct Plan {
     pub refuse_all: bool,
     /// A planted bug.
     pub plant: Option<Plant>,
+    /// Seed of the weather: what happens beside the script.
+    pub weather: Option<u64>,
 }
 
 /// What came of a world.
@@ -61,6 +64,8 @@ pub struct Report {
     pub crashed: bool,
     /// Effects begun, in all attempts.
     pub effects: u64,
+    /// What the weather did, by name.
+    pub weather: BTreeMap<&'static str, u64>,
 }
 
 /// What waits to be worked off.
@@ -111,7 +116,8 @@ pub struct World {
     /// Attempts that began; outside the core, so it outlives a crash.
     pub ledger: Vec<Begun>,
     points: Vec<&'static str>,
-    pub(crate) crashed: bool,
+    pub(crate) crashes: u32,
+    pub(crate) weather: Option<Weather>,
     /// Destructive keys whose attempt had no answer when the world crashed.
     pub(crate) lost: BTreeSet<EffectKey>,
     /// Lines of the script that are done.
@@ -125,6 +131,8 @@ pub struct World {
     pub(crate) internal: BTreeMap<EffectKey, u32>,
     pub(crate) tally: Tally,
     dropped: bool,
+    /// Timers that were ever set, and when they were due.
+    pub(crate) seen_timers: BTreeMap<String, Time>,
     pub(crate) idle_moves: u32,
 }
 
@@ -182,6 +190,7 @@ impl World {
         let core = Core::new(store.clone(), programs(golden));
         let now = crate::memory::begin();
         let rng = plan.seed.map(Rng::new);
+        let weather = plan.weather.map(Weather::new);
         let world = Self {
             golden: golden.clone(),
             plan,
@@ -193,7 +202,8 @@ impl World {
             flying: Vec::new(),
             ledger: Vec::new(),
             points: Vec::new(),
-            crashed: false,
+            crashes: 0,
+            weather,
             lost: BTreeSet::new(),
             used: BTreeSet::new(),
             idle_lines: 0,
@@ -203,6 +213,7 @@ impl World {
             internal: BTreeMap::new(),
             tally: Tally::default(),
             dropped: false,
+            seen_timers: BTreeMap::new(),
             idle_moves: 0,
         };
         world.furnish()?;
@@ -269,8 +280,9 @@ impl World {
             points: world.points,
             settled: world.settled,
             idle_lines: world.idle_lines,
-            crashed: world.crashed,
+            crashed: world.crashes > 0,
             effects: world.ledger.len() as u64,
+            weather: world.weather.map(|w| w.seen).unwrap_or_default(),
             tally: world.tally,
         })
     }
@@ -281,6 +293,10 @@ impl World {
             self.rest()?;
             if !self.tally.broken.is_empty() {
                 return Ok(());
+            }
+            if let Some(by) = self.weather.as_mut().and_then(Weather::jump) {
+                self.now = Time(self.now.0 + by);
+                self.rest()?;
             }
             if self.settle_lost()? || self.next_line()? {
                 continue;
@@ -359,7 +375,10 @@ impl World {
     pub(crate) fn point(&mut self, kind: &'static str) -> bool {
         let n = self.points.len() as u64;
         self.points.push(kind);
-        !self.crashed && self.plan.crash_at == Some(n)
+        match &mut self.weather {
+            Some(weather) => weather.crash(),
+            None => self.crashes == 0 && self.plan.crash_at == Some(n),
+        }
     }
 
     fn act(&mut self, action: Action) -> anyhow::Result<After> {
@@ -392,7 +411,7 @@ impl World {
                 }
             }
         }
-        if self.plan.plant == Some(Plant::MailRemovedEarly) && !commit.mailbox_done.is_empty() && !self.crashed {
+        if self.plan.plant == Some(Plant::MailRemovedEarly) && !commit.mailbox_done.is_empty() && self.crashes == 0 {
             let mailbox_done = commit.mailbox_done.clone();
             self.store.commit_blocking(Commit { now: self.now, mailbox_done, ..Commit::default() })?;
             return Ok(After::Crashed);
@@ -426,6 +445,11 @@ impl World {
     fn committed(&mut self, commit: &Commit, committed: &Committed) -> anyhow::Result<()> {
         self.idle_moves = 0;
         let Some((_, turn)) = &commit.turn else { return Ok(()) };
+        for change in &turn.timers {
+            if let workflow::TimerChange::Set { id, due, .. } = change {
+                self.seen_timers.insert(id.0.to_string(), *due);
+            }
+        }
         for fact in turn.facts.iter().chain(committed.answered.as_ref()) {
             workflow::evolve(&mut self.state, fact);
             if let FactKind::Answered { key, attempt, outcome } = &fact.what
@@ -447,7 +471,8 @@ impl World {
                     id: Id::from(format!("{id}-again")),
                     body: body.clone(),
                 };
-                self.request("ann", command)?;
+                // A case of another world is not here to be commented on.
+                let _ = self.request("ann", command);
             }
         }
         Ok(())
@@ -472,7 +497,7 @@ impl World {
 
     /// The process died: everything in memory is gone, a new core takes the store over.
     pub(crate) fn restart(&mut self) -> anyhow::Result<()> {
-        self.crashed = true;
+        self.crashes += 1;
         self.pending.clear();
         self.flying.clear();
         let begun = |phase: &Phase| match phase {

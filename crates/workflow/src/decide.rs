@@ -329,7 +329,7 @@ impl Work<'_> {
             .frames
             .iter()
             .filter(|f| f.deadline.is_some_and(|d| d <= now))
-            .filter(|f| !self.state.begun_below(&f.path.0) && !self.asks_on_its_own_below(&f.path))
+            .filter(|f| !self.state.begun_below(&f.path.0) && !self.state.asks_on_its_own_below(&f.path.0))
             .min_by_key(|f| f.path.0.len())
             .map(|f| f.path.clone());
         let Some(path) = over else { return false };

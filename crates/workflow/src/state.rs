@@ -322,7 +322,10 @@ impl State {
             set(TimerId("run".into()), due, due.since(from) > SHORT_DEADLINE);
         }
         for f in &self.frames {
-            if let Some(due) = f.deadline {
+            // A clock that stands still wakes nobody; when it goes on it is set anew.
+            if let Some(due) = f.deadline
+                && !self.asks_on_its_own_below(&f.path.0)
+            {
                 set(deadline_timer(&f.path), due, due.since(f.since) > SHORT_DEADLINE);
             }
             match &f.mode {
@@ -384,6 +387,14 @@ impl State {
     }
     pub(crate) fn call(&self, key: &EffectKey) -> Option<&CallState> {
         self.calls.iter().find(|c| c.key == *key)
+    }
+    /// True where a destructive step below `path` asks a person on its own: its scopes' clocks stand still.
+    pub(crate) fn asks_on_its_own_below(&self, path: &[Hop]) -> bool {
+        self.frames.iter().any(|f| {
+            f.path.0.starts_with(path)
+                && !crate::steps::asks(&f.kind)
+                && matches!(&f.mode, Mode::Waiting { wait, .. } if matches!(&**wait, Wait::Approval(_)))
+        }) || self.calls.iter().any(|c| matches!(c.phase, Phase::Settling) && c.key.path.0.starts_with(path))
     }
     /// True where a destructive attempt below `path` began and has no answer.
     pub(crate) fn begun_below(&self, path: &[Hop]) -> bool {

@@ -4,8 +4,7 @@
 //! Source: `reference/workflow-language.md` §6.
 
 use super::{Stop, Work, Work_};
-use crate::core::{Body, Cause, Fault, Hop, Mode as StartMode, Role, Start, StepPath};
-use crate::state::{Mode, Phase};
+use crate::core::{Body, Cause, Fault, Hop, Mode as StartMode, Role, Start};
 use crate::template::{Refs, Root};
 use std::sync::Arc;
 use stdx::{Object, Value};
@@ -290,15 +289,6 @@ impl Work<'_> {
             }
         }
         Ok(None)
-    }
-
-    /// True where a destructive step below asks a person on its own: its scopes' clocks stand still.
-    pub(super) fn asks_on_its_own_below(&self, path: &StepPath) -> bool {
-        self.state.frames.iter().any(|f| {
-            f.path.0.starts_with(&path.0)
-                && !crate::steps::asks(&f.kind)
-                && matches!(&f.mode, Mode::Waiting { wait, .. } if matches!(&**wait, crate::core::Wait::Approval(_)))
-        }) || self.state.calls.iter().any(|c| matches!(c.phase, Phase::Settling) && c.key.path.0.starts_with(&path.0))
     }
 
     /// Small scope data of a frame.
