@@ -77,8 +77,8 @@ const MAIN_JOB: &[Line] = &[
         command: "WATCHFIRE_TEST_CHAT_DOWN_S=300 cargo test -q -p watchfire --test it bad_days::a_chat_that_is_down_gets_its_message_once_when_it_is_back -- --exact --nocapture",
         figure: &["lost"],
     },
-    Line { name: "official clients and curl", command: "make clients", figure: &["passed"] },
-    Line { name: "browser tests, axe", command: "make browser", figure: &["passed"] },
+    Line { name: "official clients and curl", command: "make clients", figure: &["ok "] },
+    Line { name: "browser tests, axe", command: "make browser", figure: &["# pass", "# fail"] },
     Line { name: "liquid", command: "cargo xtask conformance liquid ../shared/corpus/liquid", figure: &["passed,"] },
     Line {
         name: "kql",
@@ -112,8 +112,62 @@ const MAIN_JOB: &[Line] = &[
     Line { name: "check", command: "make check", figure: &["tidy:"] },
 ];
 
+const LANGUAGE: &[Line] = &[
+    Line {
+        name: "every public document runs against stubs",
+        command: "cargo xtask conformance workflows-run ../shared/corpus/workflows",
+        figure: &["documents:", "passed,"],
+    },
+    Line {
+        name: "the real engine's own cases",
+        command: "cargo xtask conformance engine ../shared/corpus/engine-conformance",
+        figure: &["skipped "],
+    },
+    Line {
+        name: "rows of the language reference",
+        command: "cargo xtask rows ../shared/reference/workflow-language.md",
+        figure: &["rows:"],
+    },
+    Line {
+        name: "golden runs and the engine's cases as tests",
+        command: "cargo test -q -p sim",
+        figure: &["test result:"],
+    },
+    Line {
+        name: "150 mutants of decide and evolve",
+        command: "cargo xtask mutants --n 150 --seed 1",
+        figure: &["killed"],
+    },
+    Line {
+        name: "broken documents, each with code and span",
+        command: "cargo test -q -p workflow --test broken -- --nocapture",
+        figure: &["documents", "test result:"],
+    },
+    Line {
+        name: "crash loop in sim over every golden run",
+        command: "cargo xtask simulate",
+        figure: &["golden runs,"],
+    },
+    Line {
+        name: "2,000 seeded worlds, planted bugs",
+        command: "cargo xtask worlds --n 2000 --seed 1",
+        figure: &["worlds:", "planted"],
+    },
+    Line { name: "halt", command: "cargo test -q -p engine halt -- --nocapture", figure: &["halt", "test result:"] },
+    Line { name: "fuzz, 10 CPU-minutes each", command: "cargo xtask fuzz --seconds 600", figure: &["/s", "found"] },
+    Line {
+        name: "dry run sends nothing, workflow test",
+        command: "cargo run -q -p watchfire -- workflow test content/workflows",
+        figure: &["passed", "cases"],
+    },
+    Line { name: "in Chromium, against the real server", command: "make browser", figure: &["# pass", "# fail"] },
+    Line { name: "bench workflow", command: "cargo xtask bench workflow --strict", figure: &["workflow:"] },
+    Line { name: "bench waiting", command: "cargo xtask bench waiting", figure: &["waiting:"] },
+    Line { name: "bench child", command: "cargo xtask bench child", figure: &["child:"] },
+];
+
 /// Issues by name.
-const ISSUES: &[(&str, &[Line])] = &[("main-job", MAIN_JOB)];
+const ISSUES: &[(&str, &[Line])] = &[("main-job", MAIN_JOB), ("language", LANGUAGE)];
 
 /// Runs the lines of an issue, or the one that is named; true when all hold.
 pub fn run(name: &str, only: Option<&str>) -> anyhow::Result<bool> {

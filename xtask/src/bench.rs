@@ -49,7 +49,15 @@ pub struct Args {
     /// Executions that wait.
     #[arg(long, default_value_t = 100_000)]
     pub waiting: u64,
+    /// Hold the workflow run to the bars of *The workflow language* instead of those of *The main job*.
+    #[arg(long)]
+    pub strict: bool,
 }
+
+/// Bars of the workflow run: least share of the floor, most p99 in ms, most CPU in ms a workflow.
+const MAIN_JOB: (f64, f64, f64) = (0.25, 60.0, f64::INFINITY);
+/// As [`MAIN_JOB`], for *The workflow language*.
+const LANGUAGE: (f64, f64, f64) = (0.4, 30.0, 0.4);
 
 /// Runs benchmarks; true when each bar of *The main job* holds.
 pub fn run(args: &Args) -> anyhow::Result<bool> {
@@ -255,15 +263,11 @@ async fn workflow(args: &Args) -> anyhow::Result<bool> {
         syncs as f64 / busy
     );
     server.stop()?;
-    let good = synchronous >= 2 && wps / floor_wps >= 0.25 && p99 <= 60.0 && failed == 0;
-    println!(
-        "workflow: {}",
-        if good {
-            "holds (≥ 0.25 of the floor, p99 ≤ 60 ms)"
-        } else {
-            "DOES NOT HOLD (≥ 0.25 of the floor, p99 ≤ 60 ms)"
-        }
-    );
+    let (share, most, most_cpu) = if args.strict { LANGUAGE } else { MAIN_JOB };
+    let good = synchronous >= 2 && wps / floor_wps >= share && p99 <= most && cpu <= most_cpu && failed == 0;
+    let word = if good { "holds" } else { "DOES NOT HOLD" };
+    let of_cpu = if args.strict { format!(", CPU ≤ {most_cpu} ms") } else { String::new() };
+    println!("workflow: {word} (≥ {share} of the floor, p99 ≤ {most} ms{of_cpu})");
     Ok(good)
 }
 

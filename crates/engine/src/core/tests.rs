@@ -4,6 +4,7 @@
 
 mod admission;
 mod envelope;
+mod groups;
 mod late;
 
 use super::{Core, Input, Output};

@@ -134,7 +134,8 @@ fn old_runs_go_whole_and_the_file_shrinks() {
     let day = stdx::Duration::from_secs(86_400);
     let after_days = |days: i64| T0 + stdx::Duration(day.0 * days);
     assert!(!w.upkeep(after_days(89)).unwrap(), "nothing is old enough");
-    assert_eq!(pages(&w), before);
+    // A look takes nothing away; it writes the planner's statistics.
+    assert!((before..before + 8).contains(&pages(&w)));
     let mut rounds = 0;
     while w.upkeep(after_days(91)).unwrap() {
         rounds += 1;
