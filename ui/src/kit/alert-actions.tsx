@@ -1,7 +1,7 @@
 // Decisions on alerts: shared by the queue and the alert page. Optimistic, per item, with undo.
 import { Button, Checkbox, Modal, Select, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { useEffect, useState } from 'react';
+import { useLayoutEffect, useState } from 'react';
 import { api, seg } from '../api/client';
 import { q, queryClient } from '../api/queries';
 import type { AlertRow, Case, Decide, Decided, Queue, Workflow } from '../api/types';
@@ -139,7 +139,7 @@ function CloseForm({ rows, onClose, onDone }: FormProps) {
     onClose();
     onDone(await decide(rows, { kind: 'close', reason, ...(reason === 'other' ? { comment } : {}) }));
   };
-  useEffect(() => {
+  useLayoutEffect(() => {
     // On the window: who types C 2 does not wait for the dialog to take the focus.
     const key = (e: KeyboardEvent): void => {
       const r = !other && !e.ctrlKey && !e.metaKey && !e.altKey && CLOSE[Number(e.key) - 1];
