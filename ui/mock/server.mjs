@@ -319,10 +319,11 @@ export function createMock({ user = 'elastic', password = 'changeme', rows = 37 
       } else {
         if (body.hash !== a.hash) return err(res, 409, 'the actions changed', { code: 'hash', current: a });
         a.actions = a.actions.map((x) => { const c = body.actions.find((y) => y.index === x.index); return c ? { ...x, parameters: c.parameters, request: c.parameters.command, target: { ...x.target, host: c.parameters.host }, hash: hex(64) } : x; });
+        const was = a.hash;
         a.hash = hex(64);
         a.decisions = [];
         a.quorum = { ...a.quorum, given: 0 };
-        a.remarks = [...(a.remarks ?? []), { by: 'dana', at: iso(Date.now()), kind: 'reply', to: null, text: `changed: ${body.comment}` }];
+        a.remarks = [...(a.remarks ?? []), { by: 'dana', at: iso(Date.now()), kind: 'change', to: null, text: body.comment, before: { hash: was, actions: [], decisions: [] } }];
       }
       bump(a);
       touch('approvals', a.id, { kind: 'updated', state: a.state });

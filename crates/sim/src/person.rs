@@ -181,6 +181,26 @@ impl World {
                     self.used.insert(i);
                 }
             }
+            // New parameters for the first action: the next answer covers them.
+            "change" => {
+                let open = self.open_questions()?;
+                let Some(row) = open.iter().rfind(|q| q.question.kind == QuestionKind::Question) else {
+                    self.idle_line(i);
+                    return Ok(true);
+                };
+                let command = triage::Command::QuestionChange {
+                    id: row.question.id.clone(),
+                    hash: row.question.hash.clone(),
+                    actions: vec![triage::question::Changed { index: 1, request: stdx::json::parse(&line.rest)? }],
+                    comment: "as the script says".into(),
+                };
+                let commit = Commit { now: self.now, commands: vec![said("bob", command)], ..Commit::default() };
+                match self.outside(commit)? {
+                    None => {}
+                    Some(Ok(_)) => drop(self.used.insert(i)),
+                    Some(Err(error)) => return Err(error).context("a change was refused"),
+                }
+            }
             "late-approve" => {
                 let open = self.open_questions()?;
                 let Some(row) = open.last() else {

@@ -75,7 +75,8 @@ pub fn reads(request: &Request, loaded: &Rows, round: usize) -> Vec<Key> {
             Command::QuestionAsk(q) => vec![Key::Question(q.id.clone())],
             Command::QuestionDecide { id, .. }
             | Command::QuestionClose { id, .. }
-            | Command::QuestionRemark { id, .. } => {
+            | Command::QuestionRemark { id, .. }
+            | Command::QuestionChange { id, .. } => {
                 vec![Key::Question(id.clone())]
             }
             Command::Note { .. } => Vec::new(),
@@ -117,6 +118,7 @@ pub fn reads(request: &Request, loaded: &Rows, round: usize) -> Vec<Key> {
         Command::QuestionRemark { to, .. } => {
             to.iter().cloned().chain([request.by.user.clone()]).map(Key::Person).collect()
         }
+        Command::QuestionChange { .. } => vec![Key::Person(request.by.user.clone())],
         Command::CaseDelete { ids } => ids.iter().flat_map(alerts_of).collect(),
         Command::CommentDelete { case, .. } => alerts_of(case),
         _ => Vec::new(),
@@ -176,7 +178,11 @@ pub fn apply(rows: &mut Rows, now: Time, request: &Request) -> Result<Value, Ref
         }
         Command::QuestionRemark { id, kind, to, text } => {
             let (by, to, text) = (by.clone(), to.clone(), text.clone());
-            question::policy::remark(rows, now, id, question::Remark { by, at: now, kind: *kind, to, text })
+            let remark = question::Remark { by, at: now, kind: *kind, to, text, before: None };
+            question::policy::remark(rows, now, id, remark)
+        }
+        Command::QuestionChange { id, hash, actions, comment } => {
+            question::change::change(rows, now, by, id, &question::change::Wanted { hash, actions, comment })
         }
         Command::QuestionClose { id, state } => question::close(rows, now, id, *state),
         // A request with a key gets the details of its first attempt back.
@@ -213,6 +219,13 @@ pub fn audits(request: &Request, rows: &Rows) -> Vec<(&'static str, (&'static st
             ids.iter().filter(there).filter(|id| seen.insert((*id).clone())).map(|id| of(single(id, c))).collect()
         }
         Command::AlertDecide { commands, .. } => commands.iter().map(|c| of(c.clone())).collect(),
+        Command::QuestionChange { id, .. } => {
+            let (action, of, mut body) = audit(request);
+            if let (Some(o), Some(row)) = (body.object_mut(), rows.questions.get(id)) {
+                o.insert("hash", row.question.hash.clone());
+            }
+            vec![(action, of, body)]
+        }
         _ => vec![audit(request)],
     }
 }
@@ -357,6 +370,15 @@ pub fn audit(request: &Request) -> (&'static str, (&'static str, Id), Value) {
                 ("kind", stdx::json::to_value(kind)),
                 ("to", Value::from(to.clone())),
                 ("text", Value::from(text.clone())),
+            ]),
+        ),
+        Command::QuestionChange { id, hash, actions, comment } => (
+            "approval.change",
+            ("approval", id.clone()),
+            Value::object([
+                ("was", Value::from(hash.clone())),
+                ("actions", stdx::json::to_value(actions)),
+                ("comment", Value::from(comment.clone())),
             ]),
         ),
         Command::QuestionClose { id, state } => {

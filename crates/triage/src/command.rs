@@ -257,6 +257,17 @@ pub enum Command {
         /// Text.
         text: Option<Arc<str>>,
     },
+    /// Changes parameters of what will run: a new hash without answers. Result: the row.
+    QuestionChange {
+        /// Row.
+        id: Id,
+        /// Hash that the person saw.
+        hash: Arc<str>,
+        /// New requests.
+        actions: Vec<crate::question::Changed>,
+        /// Why.
+        comment: Arc<str>,
+    },
     /// Closes an open row without an answer.
     QuestionClose {
         /// Row.

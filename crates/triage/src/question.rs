@@ -4,9 +4,11 @@
 //! ran under a question is byte for byte what the hash covers.
 //! Source: `design/engine.md` §2.2, §8.
 
+pub mod change;
 pub mod policy;
 
-pub use policy::{Person, Policy, Remark, RemarkKind, Tier};
+pub use change::Changed;
+pub use policy::{Before, Person, Policy, Remark, RemarkKind, Tier};
 
 use crate::actor::Actor;
 use crate::command::{Refusal, RefusalKind};

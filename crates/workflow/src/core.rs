@@ -387,6 +387,9 @@ pub struct Decision {
     /// The object that a person gave (`waitForInput`), checked against the question's schema by its row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<Value>,
+    /// What runs instead of what was asked first: a person changed parameters, and what this says is what the answers cover.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actions: Option<Vec<triage::FrozenAction>>,
 }
 
 /// How a question ended.

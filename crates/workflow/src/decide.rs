@@ -457,8 +457,15 @@ impl Work<'_> {
     fn decided(&mut self, decision: &crate::core::Decision) -> Work_<()> {
         let open = self.state.questions.iter().find(|q| q.question.id == decision.question && q.verdict.is_none());
         let Some(q) = open.filter(|_| self.state.ended().is_none()) else { return Ok(()) };
-        let (path, question) = (q.path.clone(), q.question.clone());
-        if decision.verdict == DecisionVerdict::Void || self.targets_differ(&question) {
+        let (path, mut question) = (q.path.clone(), q.question.clone());
+        let mut strange = false;
+        if let Some(actions) = &decision.actions {
+            // A change touches parameters alone; anything else would run what the steps never said.
+            strange = !crate::change::same_steps(&question.actions, actions);
+            Arc::make_mut(&mut question).actions.clone_from(actions);
+            self.bytes += crate::json::size(&stdx::json::to_value(actions));
+        }
+        if decision.verdict == DecisionVerdict::Void || strange || self.targets_differ(&question) {
             self.emit(FactKind::Void { question: question.id.clone() });
             return Ok(());
         }

@@ -5,6 +5,7 @@
 //! Source: `design/engine.md` §1–2, `reference/workflow-language.md`.
 
 pub mod catalogue;
+pub mod change;
 pub mod condition;
 pub mod core;
 pub mod decide;

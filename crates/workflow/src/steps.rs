@@ -473,6 +473,11 @@ pub fn connector_optional(meta: &StepMeta) -> bool {
     meta.name != "connector"
 }
 
+/// Scheme, and host and port, of a URL.
+pub(crate) fn origin(url: &str) -> (&str, String) {
+    http::origin(url)
+}
+
 /// True for the types that wait for a person: their `timeout` is how long they wait, and their row ends it.
 pub fn asks(kind: &str) -> bool {
     matches!(kind, "waitForApproval" | "waitForInput")

@@ -215,6 +215,7 @@ impl<'a> Trial<'a> {
             channel: "test".into(),
             comment: said.comment,
             input: said.input,
+            actions: None,
         };
         self.send(Command::Decided(decision), doubles)
     }

@@ -121,7 +121,8 @@ export type Approval = {
     probe: { at: Time; result: string } | null;
   } | null;
 };
-export type Remark = { by: string; at: Time; kind: 'ask' | 'reply' | 'delegate'; to: string | null; text: string | null };
+export type Remark = { by: string; at: Time; kind: 'ask' | 'reply' | 'delegate' | 'change'; to: string | null; text: string | null;
+  before?: { hash: string; actions: { index: number; step: string; request: string }[]; decisions: Decision[] } };   // a change: what it replaced, which answers it made void
 export type Approvers = { users: string[]; roles: string[]; forbid_self: boolean; escalation: { after_s: number; users: string[]; roles: string[] }[]; delegates: string[] };
 export type FrozenAction = {
   parameters?: Record<string, unknown> | null; schema?: object | null;           // feature conditions

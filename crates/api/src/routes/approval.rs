@@ -39,6 +39,13 @@ pub const ROUTES: &[Route] = &[
     ),
     Route::change(
         Method::Post,
+        "/api/watchfire/approvals/{id}/change",
+        DECIDE,
+        "Changes what will run: shown again under a new hash",
+        h!(change),
+    ),
+    Route::change(
+        Method::Post,
         "/api/watchfire/approvals/{id}/settle",
         DECIDE,
         "Settles an unknown outcome",
@@ -106,23 +113,26 @@ pub(crate) fn effect(row: &QuestionRow) -> &'static str {
 }
 
 pub(crate) fn answers(row: &QuestionRow) -> Vec<Json> {
-    let one = |a: &Answer| {
-        let channel = match &*a.by.channel {
-            "ui" => "web",
-            "cli" => "cli",
-            "slack" => "chat",
-            _ => "api",
-        };
-        json!({
-            "by": {"uid": triage::actor::profile_uid(&a.by.user), "username": a.by.user, "full_name": Json::Null},
-            "verdict": a.verdict, "at": a.at.iso(), "comment": a.comment, "channel": channel,
-        })
+    row.answers.iter().map(decision).collect()
+}
+
+fn decision(a: &Answer) -> Json {
+    let channel = match &*a.by.channel {
+        "ui" => "web",
+        "cli" => "cli",
+        "slack" => "chat",
+        _ => "api",
     };
-    row.answers.iter().map(one).collect()
+    json!({
+        "by": {"uid": triage::actor::profile_uid(&a.by.user), "username": a.by.user, "full_name": Json::Null},
+        "verdict": a.verdict, "at": a.at.iso(), "comment": a.comment, "channel": channel,
+    })
 }
 
 fn actions(cx: &Ctx, row: &QuestionRow, whole: bool) -> Result<Vec<Json>> {
     let mut all = Vec::new();
+    let open = whole && row.state == QuestionState::Open && row.question.kind == QuestionKind::Question;
+    let catalogue = open.then(|| cx.state.engine.catalogue(&cx.space));
     for (i, action) in row.question.actions.iter().enumerate() {
         let connector = match &action.connector {
             Some(id) => extras::connector_ref(cx, id)?,
@@ -131,7 +141,10 @@ fn actions(cx: &Ctx, row: &QuestionRow, whole: bool) -> Result<Vec<Json>> {
         let target =
             |keys: &[&str]| keys.iter().find_map(|k| action.target.get(k)).filter(|v| !v.is_null()).map(Json::from);
         let request = if whole { request_text(&action.operation, &action.request) } else { String::new() };
+        let changeable = catalogue.as_ref().filter(|_| triage::question::change::changeable(&action.request));
+        let schema = changeable.and_then(|c| workflow::change::schema(c, action));
         all.push(json!({
+            "parameters": changeable.map(|_| &action.request), "schema": schema,
             "index": i + 1, "step": action.step, "type": action.operation, "class": action.class, "connector": connector,
             "target": {
                 "host": target(&["host"]), "port": target(&["port"]), "account": target(&["user", "username", "account"]),
@@ -194,11 +207,22 @@ pub(crate) fn wire(cx: &Ctx, row: &QuestionRow, whole: bool) -> Result<Json> {
         "quorum": {"needed": q.policy.needed(), "given": approved},
         "approvers": {"users": q.policy.users, "roles": q.policy.roles, "forbid_self": q.policy.forbid_self,
                       "escalation": q.policy.tiers, "delegates": row.delegates().collect::<Vec<_>>()},
-        "remarks": row.remarks.iter().map(|r| json!({"by": r.by.user, "at": r.at.iso(), "kind": r.kind, "to": r.to, "text": r.text}))
-            .collect::<Vec<_>>(),
+        "remarks": row.remarks.iter().map(remark_wire).collect::<Vec<_>>(),
         "may_decide": open && may, "may_not_because": why_not,
         "decisions": answers(row), "settlement": settlement,
     }))
+}
+
+/// Something said, or a change with what it replaced and made void.
+fn remark_wire(r: &triage::question::Remark) -> Json {
+    let mut wire = json!({"by": r.by.user, "at": r.at.iso(), "kind": r.kind, "to": r.to, "text": r.text});
+    if let Some(before) = &r.before {
+        let was = |(index, a): &(u32, triage::FrozenAction)| json!({"index": index, "step": a.step, "request": request_text(&a.operation, &a.request)});
+        wire["before"] = json!({
+            "hash": before.hash, "actions": before.actions.iter().map(was).collect::<Vec<_>>(), "decisions": before.answers.iter().map(decision).collect::<Vec<_>>(),
+        });
+    }
+    wire
 }
 
 fn person(body: &Value) -> triage::question::Person {
@@ -283,6 +307,38 @@ async fn remark(cx: Ctx) -> Result<Reply> {
     let text = |key: &str| body.get(key).and_then(Json::as_str).map(str::trim).filter(|t| !t.is_empty()).map(Arc::from);
     let id = cx.param("id");
     let ask = Command::QuestionRemark { id: Id::from(id), kind, to: text("to"), text: text("text") };
+    let row = answer(&cx, id, ask).await?;
+    Ok(Reply::ok(wire(&cx, &row, true)?))
+}
+
+async fn change(cx: Ctx) -> Result<Reply> {
+    let body = cx.json()?;
+    let id = cx.param("id");
+    let hash = body.get("hash").and_then(Json::as_str);
+    let hash = hash.ok_or_else(|| ApiError::invalid("[request body.hash]: the hash of what was shown is needed"))?;
+    let why = comment(&body)?.ok_or_else(|| ApiError::invalid("[request body.comment]: a change says why"))?;
+    let given = body.get("actions").and_then(Json::as_array).filter(|a| !a.is_empty());
+    let given = given.ok_or_else(|| ApiError::invalid("[request body.actions]: expected what to change"))?;
+    let row = stored(&cx, id)?;
+    let catalogue = cx.state.engine.catalogue(&cx.space);
+    let mut actions = Vec::new();
+    for one in given {
+        let index = one.get("index").and_then(Json::as_u64).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
+        let at = (index as usize).checked_sub(1).and_then(|i| row.question.actions.get(i));
+        let frozen = at.ok_or_else(|| ApiError::invalid(format!("[request body.actions]: there is no action {index}")))?;
+        let parameters = Value::from(one.get("parameters").cloned().unwrap_or_default());
+        let request = workflow::change::changed(&catalogue, frozen, &parameters).map_err(|problems| {
+            let said: Vec<_> = problems.iter().map(|p| format!("{}: {}", p.pointer, p.message)).collect();
+            let errors: Vec<_> = problems
+                .iter()
+                .map(|p| json!({"index": index, "pointer": p.pointer, "message": p.message}))
+                .collect();
+            ApiError::invalid(format!("the parameters of `{}` do not fit: {}", frozen.step, said.join("; ")))
+                .attributes(json!({"errors": errors}))
+        })?;
+        actions.push(triage::question::Changed { index, request });
+    }
+    let ask = Command::QuestionChange { id: Id::from(id), hash: hash.into(), actions, comment: why };
     let row = answer(&cx, id, ask).await?;
     Ok(Reply::ok(wire(&cx, &row, true)?))
 }

@@ -389,9 +389,10 @@ async fn samples(s: &Server) -> BTreeMap<(&'static str, &'static str), Sample> {
 }
 
 /// Rows whose change needs a run in a certain state, a multipart body or a service outside; they have tests of their own.
-const NEED_A_RUN: [&str; 13] = [
+const NEED_A_RUN: [&str; 14] = [
     "/api/cases/{id}/connector/{connector}/_push",
     "/api/cases/{id}/files",
+    "/api/watchfire/approvals/{id}/change",
     "/api/watchfire/approvals/{id}/remark",
     "/api/watchfire/hooks/{*path}",
     "/api/workflows/executions/{id}/rerun",

@@ -16,6 +16,7 @@ pub struct World {
     outbox: Vec<(EffectKey, Effect)>,
     attempts: BTreeMap<EffectKey, u32>,
     rows: Vec<(Id, RowState)>,
+    changed: Option<Vec<triage::FrozenAction>>,
     refusals: VecDeque<String>,
     /// Other runs of the concurrency group.
     held: Vec<Id>,
@@ -108,6 +109,7 @@ impl World {
             outbox: vec![],
             attempts: BTreeMap::new(),
             rows: vec![],
+            changed: None,
             refusals: texts("refuse").into(),
             held: texts("held").into_iter().map(Id::from).collect(),
             start: json(start),
@@ -469,8 +471,16 @@ impl World {
                     channel: "web".into(),
                     comment,
                     input: None,
+                    actions: self.changed.take().filter(|_| verb == "approve"),
                 };
                 self.send(Command::Decided(decision));
+            }
+            // New parameters for the first action, as the row keeps them until it is answered.
+            "change" => {
+                let asked = self.memory.state.questions().last().expect("a question");
+                let mut actions = self.changed.take().unwrap_or_else(|| asked.question.actions.clone());
+                actions[0].request = json(rest);
+                self.changed = Some(actions);
             }
             // A person gives the object that is asked for.
             "input" => {
@@ -485,6 +495,7 @@ impl World {
                     channel: "web".into(),
                     comment: None,
                     input: Some(json(rest)),
+                    actions: None,
                 };
                 self.send(Command::Decided(decision));
             }
@@ -582,6 +593,7 @@ impl World {
                     channel: "web".into(),
                     comment: None,
                     input: None,
+                    actions: None,
                 };
                 self.send(Command::Decided(decision));
             }

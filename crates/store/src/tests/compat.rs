@@ -58,6 +58,7 @@ fn written() -> Vec<Vec<FactKind>> {
         channel: "ui".into(),
         comment: Some("go".into()),
         input: None,
+        actions: None,
     };
     let entered = FactKind::Entered {
         path: path("loop"),

@@ -214,6 +214,7 @@ impl Writer {
                 channel: request.by.channel.clone(),
                 comment: comment.clone(),
                 input: row.answers.last().filter(|_| q.kind == QuestionKind::Input).and_then(|a| a.output.clone()),
+                actions: (verdict == DecisionVerdict::Approved && row.changes() > 0).then(|| q.actions.clone()),
             })
         };
         let command = match row.state {

@@ -5,7 +5,7 @@
 //! Not here: privileges (`api`), the YAML (`workflow`).
 //! Source: `design/engine.md` §8; `product.md` A7.
 
-use super::{Answer, QuestionRow, Verdict};
+use super::{Answer, FrozenAction, QuestionRow, Verdict};
 use crate::actor::Actor;
 use crate::command::{Refusal, RefusalKind};
 use crate::rows::Rows;
@@ -80,6 +80,21 @@ pub struct Remark {
     /// Text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<Arc<str>>,
+    /// Change: what stood there before, and what it made void.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Box<Before>>,
+}
+
+/// What a change of parameters replaced.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Before {
+    /// The hash until then.
+    pub hash: Arc<str>,
+    /// The changed actions as they were, by number from 1.
+    pub actions: Vec<(u32, FrozenAction)>,
+    /// The answers that it made void.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<Answer>,
 }
 
 /// Kinds of remarks.
@@ -92,6 +107,8 @@ pub enum RemarkKind {
     Reply,
     /// Hands the question to somebody else, who may answer from then on.
     Delegate,
+    /// Changed what will run; made by the change itself, never by a remark.
+    Change,
 }
 
 fn forbidden(message: String) -> Refusal {
@@ -161,6 +178,9 @@ pub(crate) fn remark(rows: &mut Rows, now: Time, id: &stdx::Id, remark: Remark) 
     }
     if row.remarks.len() >= REMARKS_MAX {
         return Err(Refusal::new(RefusalKind::Invalid, format!("a question has at most {REMARKS_MAX} remarks")));
+    }
+    if remark.kind == RemarkKind::Change || remark.before.is_some() {
+        return Err(Refusal::new(RefusalKind::Invalid, "a change is asked for as one, it is no remark"));
     }
     let text = remark.text.as_deref().map_or(0, |t| t.chars().count());
     if text > super::COMMENT_CHARS_MAX || text == 0 && remark.kind != RemarkKind::Delegate {

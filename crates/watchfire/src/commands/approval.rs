@@ -38,6 +38,13 @@ enum Verb {
         /// Approve only if the hash is this one.
         #[arg(long)]
         hash: Option<String>,
+        /// Change a parameter first, as `name=value` or `a.b=value` (JSON, else text). Nothing is approved then: what would run
+        /// is frozen and shown again, and wants an answer to its new hash. Needs `--comment`.
+        #[arg(long, value_name = "NAME=VALUE")]
+        set: Vec<String>,
+        /// Number of the action that `--set` changes.
+        #[arg(long, default_value_t = 1, requires = "set")]
+        action: usize,
     },
     /// Reject: nothing runs.
     Reject {
@@ -113,7 +120,25 @@ pub async fn run(args: Args, server: &Server, json: bool) -> anyhow::Result<Exit
             }
             return Ok(Exit::Fine);
         }
-        Verb::Approve { id, comment, hash } => {
+        Verb::Approve { id, comment, hash, set, action } if !set.is_empty() => {
+            let approval = client.call("GET", &path(&id), None).await?;
+            let hash = hash.map(Value::from).or_else(|| approval.get("hash").cloned()).unwrap_or_default();
+            let change = changed(&approval, action, &set)?;
+            let mut body = Object::new();
+            body.insert("hash", hash);
+            body.insert("actions", Value::array([change]));
+            body.insert("comment", comment);
+            let changed = client.call("POST", &format!("{}/change", path(&id)), Some(&Value::from(body))).await?;
+            if json {
+                output::json(&changed);
+            } else {
+                show(&changed);
+                let hash = output::text(&changed, "hash");
+                println!("nothing is approved yet; to approve this: watchfire approval approve {id} --hash {hash}");
+            }
+            return Ok(Exit::Fine);
+        }
+        Verb::Approve { id, comment, hash, .. } => {
             let approval = client.call("GET", &path(&id), None).await?;
             if !json {
                 show(&approval);
@@ -152,6 +177,33 @@ pub async fn run(args: Args, server: &Server, json: bool) -> anyhow::Result<Exit
         println!("{}: {}", output::text(&answer, "id"), output::text(&answer, "state"));
     }
     Ok(Exit::Fine)
+}
+
+/// The parameters of an action with some of them set.
+fn changed(approval: &Value, number: usize, set: &[String]) -> anyhow::Result<Value> {
+    let actions = approval.get("actions").and_then(Value::as_array).unwrap_or_default();
+    let action = number.checked_sub(1).and_then(|i| actions.get(i));
+    let action = action.ok_or_else(|| anyhow::anyhow!("there is no action {number}, only {}", actions.len()))?;
+    let parameters = action.get("parameters").filter(|p| p.as_object().is_some());
+    let mut parameters =
+        parameters.cloned().ok_or_else(|| anyhow::anyhow!("action {number} cannot be changed: a secret is inside"))?;
+    for text in set {
+        let (name, value) =
+            text.split_once('=').ok_or_else(|| anyhow::anyhow!("`{text}` is not of the form name=value"))?;
+        let value = stdx::json::parse(value).unwrap_or_else(|_| Value::from(value));
+        let mut at = &mut parameters;
+        let (parents, last) = name.rsplit_once('.').map_or((None, name), |(p, l)| (Some(p), l));
+        for parent in parents.into_iter().flat_map(|p| p.split('.')) {
+            let inside = at.object_mut().and_then(|o| o.get_mut(parent));
+            at = inside.ok_or_else(|| anyhow::anyhow!("there is no object `{parent}` in `{name}`"))?;
+        }
+        let object = at.object_mut().ok_or_else(|| anyhow::anyhow!("`{name}` is inside no object"))?;
+        object.insert(last, value);
+    }
+    let mut change = Object::new();
+    change.insert("index", number as i64);
+    change.insert("parameters", parameters);
+    Ok(Value::from(change))
 }
 
 async fn decide(

@@ -289,6 +289,7 @@ impl Work<'_> {
                 channel: "system".into(),
                 comment: None,
                 input: None,
+                actions: None,
             };
             self.emit(FactKind::Woke { path: path.clone(), by: "timer".into(), decision: Some(Box::new(decision)) });
         }

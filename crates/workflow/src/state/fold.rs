@@ -457,6 +457,11 @@ fn woke(state: &mut State, path: &StepPath, decision: Option<&crate::core::Decis
     if let Some(d) = decision {
         for q in state.questions.iter_mut().filter(|q| q.question.id == d.question) {
             q.verdict = Some(d.verdict);
+            if let Some(actions) = &d.actions {
+                let question = Arc::make_mut(&mut q.question);
+                question.actions.clone_from(actions);
+                question.hash = triage::question::frozen_hash(actions).into();
+            }
         }
     }
     if let Some(c) = state.calls.iter_mut().find(|c| c.key.path == *path && c.resend.is_some()) {

@@ -78,7 +78,7 @@ impl StepType for Http {
 }
 
 /// Scheme and `host:port` of a URL, without user and password.
-fn origin(url: &str) -> (&str, String) {
+pub(super) fn origin(url: &str) -> (&str, String) {
     let url = url.trim();
     let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
     let authority = rest.split(['/', '?', '#']).next().unwrap_or("");

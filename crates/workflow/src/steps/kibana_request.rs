@@ -72,7 +72,7 @@ pub fn route_class(method: &str, path: &str, body: &Value, catalogue: Option<&Ca
 /// True for routes on which people answer questions.
 fn answers_a_question(path: &str) -> bool {
     let path = path.split(['?', '#']).next().unwrap_or("");
-    (path.contains("/approvals/") && (path.contains("/decide") || path.contains("/settle")))
+    (path.contains("/approvals/") && ["/decide", "/settle", "/change"].iter().any(|end| path.contains(end)))
         || path.trim_end_matches('/').ends_with("/resume")
 }
 

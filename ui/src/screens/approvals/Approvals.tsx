@@ -81,7 +81,7 @@ function next_(a: Approval, now: number): { at: string; to: string } | null {
 }
 /** Remarks and answers in the order of their time. */
 function history(a: Approval): { at: string; by: string; word: string; tone: string; text: string | null }[] {
-  const said = (a.remarks ?? []).map((r) => ({ at: r.at, by: r.by, word: r.kind === 'ask' ? 'asked back' : r.kind === 'reply' ? 'replied' : 'delegated', tone: r.kind === 'delegate' ? '' : 'beam', text: [r.to ? `to ${r.to}` : null, r.text].filter(Boolean).join(': ') || null }));
+  const said = (a.remarks ?? []).map((r) => ({ at: r.at, by: r.by, word: r.kind === 'ask' ? 'asked back' : r.kind === 'reply' ? 'replied' : r.kind === 'change' ? 'changed' : 'delegated', tone: r.kind === 'delegate' ? '' : r.kind === 'change' ? 'high' : 'beam', text: [r.to ? `to ${r.to}` : null, r.text].filter(Boolean).join(': ') + (r.before ? `${r.before.actions.map((b) => ` · step ${b.step} was: ${b.request}`).join('')}${r.before.decisions.length > 0 ? ` · void: ${r.before.decisions.map((d) => d.by.username).join(', ')}` : ''}` : '') || null }));
   const answered = a.decisions.map((d) => ({ at: d.at, by: d.by.full_name ?? d.by.username, word: WORD[d.verdict] ?? d.verdict, tone: d.verdict === 'reject' ? 'crit' : 'ok', text: d.comment }));
   return [...said, ...answered].sort((x, y) => (x.at < y.at ? -1 : 1));
 }
