@@ -297,7 +297,7 @@ export function createMock({ user = 'elastic', password = 'changeme', rows = 37 
       if (a.state !== 'waiting') return err(res, 409, 'answered already', { code: 'decided', current: a });
       if (m[2] === 'decide' && body.verdict === 'approve' && (a.passkey_needed || opt.passkeys)) {
         const c = body.passkey && JSON.parse(Buffer.from(body.passkey.client_data, 'base64url').toString());
-        if (!c || c.type !== 'webauthn.get' || c.challenge !== Buffer.from(a.hash, 'hex').toString('base64url') || !db.passkeys.some((k) => k.id === body.passkey.credential_id) || !body.passkey.signature) return err(res, 403, 'a passkey signature over the hash is needed');
+        if (!c || c.type !== 'webauthn.get' || c.challenge !== a.challenge || !db.passkeys.some((k) => k.id === body.passkey.credential_id) || !body.passkey.signature) return err(res, 403, 'a passkey signature over the hash is needed');
       }
       if (m[2] === 'decide' && body.hash !== a.hash) return err(res, 409, 'the actions changed', { code: 'hash', current: a });
       a.state = m[2] === 'settle' ? 'settled' : body.verdict === 'approve' ? 'approved' : 'rejected';
@@ -307,6 +307,12 @@ export function createMock({ user = 'elastic', password = 'changeme', rows = 37 
       answer(a, 'completed', 'dana');
       touch('approvals', a.id, { kind: 'updated', state: a.state });
       return send(res, 200, a);
+    }
+    if ((m = is('POST', /^\/api\/watchfire\/approvals\/([^/]+)\/challenge$/))) {
+      const a = db.approvals.find((x) => x.id === m[1]);
+      if (!a) return err(res, 404, 'no such approval');
+      a.challenge = Buffer.from(hex(64), 'hex').toString('base64url');
+      return send(res, 200, { challenge: a.challenge, rp_id: 'localhost', credentials: db.passkeys.map((k) => k.id), expires_at: iso(Date.now() + 180_000) });
     }
     if ((m = is('POST', /^\/api\/watchfire\/approvals\/([^/]+)\/(change|remark)$/))) {
       const a = db.approvals.find((x) => x.id === m[1]);
@@ -329,7 +335,7 @@ export function createMock({ user = 'elastic', password = 'changeme', rows = 37 
       touch('approvals', a.id, { kind: 'updated', state: a.state });
       return send(res, 200, { ...a, may_decide: true });
     }
-    if (path === '/api/watchfire/passkeys/challenge') return send(res, 200, { challenge: Buffer.from(hex(32)).toString('base64url'), rp_id: 'localhost', rp_name: 'Watchfire', user_id: Buffer.from('u_dana').toString('base64url') });
+    if (path === '/api/watchfire/passkeys/challenge') return !body.password ? err(res, 400, 'the password is needed again') : send(res, 200, { challenge: Buffer.from(hex(32)).toString('base64url'), rp_id: 'localhost', rp_name: 'Watchfire', user_id: Buffer.from('u_dana').toString('base64url') });
     if (is('GET', /^\/api\/watchfire\/passkeys$/)) return send(res, 200, { rp_id: 'localhost', passkeys: db.passkeys });
     if (is('POST', /^\/api\/watchfire\/passkeys$/)) { const k = { id: body.credential_id, name: body.name, created_at: iso(Date.now()), last_used_at: null }; db.passkeys.push(k); return send(res, 200, k); }
     if ((m = is('DELETE', /^\/api\/watchfire\/passkeys\/([^/]+)$/))) { db.passkeys = db.passkeys.filter((k) => k.id !== m[1]); return send(res, 204); }

@@ -425,6 +425,7 @@ describe('the inbox, with forms and conditions', MOCK, () => {
     assert.equal((await call(page, `/api/watchfire/approvals/${a.id}`)).body.state, 'waiting');
     await page.goto(`${url}/settings/me`);
     await page.getByLabel('Name of the new passkey').fill('Laptop');
+    await page.getByLabel('Your password, once more').first().fill('demo');
     await page.getByRole('button', { name: 'Add a passkey' }).click();
     await page.getByText('Passkey added').waitFor();
     await page.goto(`${url}/approvals/${a.id}`);

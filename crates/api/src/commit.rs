@@ -35,7 +35,7 @@ pub(crate) struct Put {
 /// Users, keys and sessions belong to no space.
 pub(crate) fn space_of(noun: Noun, space: &Arc<str>) -> Arc<str> {
     match noun {
-        Noun::User | Noun::ApiKey | Noun::Session => EVERYWHERE.into(),
+        Noun::User | Noun::ApiKey | Noun::Session | Noun::Passkey => EVERYWHERE.into(),
         Noun::Workflow | Noun::Rule | Noun::Connector | Noun::Setting => space.clone(),
     }
 }

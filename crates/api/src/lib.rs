@@ -15,6 +15,7 @@ pub mod http;
 mod ids;
 mod kql;
 mod openapi;
+pub mod passkeys;
 mod records;
 pub mod routes;
 pub mod run;

@@ -18,6 +18,7 @@ pub mod execution_start;
 pub mod find;
 pub mod hook;
 pub mod metrics;
+pub mod passkey;
 pub mod profile;
 pub mod queue;
 pub mod retention;
@@ -50,6 +51,7 @@ const KIBANA: &[&[Route]] = &[
     find::ROUTES,
     hook::ROUTES,
     metrics::ROUTES,
+    passkey::ROUTES,
     profile::ROUTES,
     queue::ROUTES,
     retention::ROUTES,

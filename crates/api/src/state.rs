@@ -20,11 +20,13 @@ pub struct Config {
     pub demo: bool,
     /// Where the Elasticsearch-compatible API is reached, for the first-run page.
     pub es_url: Option<Arc<str>>,
+    /// Where people open the page, for passkeys: `https://…`, or `http://localhost:PORT`.
+    pub url: Arc<str>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { name: "watchfire".into(), demo: false, es_url: None }
+        Self { name: "watchfire".into(), demo: false, es_url: None, url: "http://localhost".into() }
     }
 }
 
@@ -50,6 +52,9 @@ pub struct Inner {
     pub decided: Decided,
     /// Streams that are open.
     pub streams: Streams,
+    /// Challenges that wait for a passkey.
+    pub challenges: crate::passkeys::Challenges,
+    site: (String, String),
     es_router: std::sync::OnceLock<axum::Router>,
 }
 
@@ -59,6 +64,8 @@ impl State {
         let records = Records::new(engine.store().clone());
         Self(Arc::new(Inner {
             name: config.name.clone(),
+            site: crate::passkeys::site(&config.url),
+            challenges: crate::passkeys::Challenges::default(),
             config,
             auth: Auth::default(),
             records,
@@ -72,6 +79,10 @@ impl State {
     /// The event store.
     pub fn index(&self) -> &Arc<index::Index> {
         self.engine.index()
+    }
+    /// Relying party and origin of the page, for passkeys.
+    pub fn site(&self) -> (&str, &str) {
+        (&self.site.0, &self.site.1)
     }
     /// The Elasticsearch-compatible routes, for our own searches.
     pub(crate) fn es_router(&self) -> &axum::Router {

@@ -1,6 +1,7 @@
 //! The API over a real engine on a folder of its own: vectors, the whole table, bad input.
 
 mod api {
+    pub mod approvals;
     pub mod auth;
     pub mod bad_input;
     pub mod case_parts;

@@ -99,6 +99,8 @@ pub struct Limits {
     pub level: Level,
     /// Levels by workflow id.
     pub levels: BTreeMap<Arc<str>, Level>,
+    /// Classes (`write`, `destructive`) and step types whose approval takes a passkey's signature; none by default.
+    pub passkey: Vec<Arc<str>>,
     /// Limits of lanes, by connector id (for `http` without a connector `http:host:port`).
     pub lanes: BTreeMap<Arc<str>, LaneLimit>,
 }
@@ -109,13 +111,27 @@ impl Limits {
     /// - errors: what is wrong, for the person who wrote it.
     pub fn from_value(value: &Value) -> Result<Self, String> {
         let limits: Self = stdx::json::from_value(value).map_err(|e| e.to_string())?;
-        if limits.caps.len().max(limits.first_then_wait.len()).max(limits.lanes.len()) > RULES_MAX {
-            return Err(format!("at most {RULES_MAX} caps, {RULES_MAX} waits and {RULES_MAX} lanes"));
+        let most =
+            limits.caps.len().max(limits.first_then_wait.len()).max(limits.lanes.len()).max(limits.passkey.len());
+        if most > RULES_MAX {
+            return Err(format!(
+                "at most {RULES_MAX} caps, {RULES_MAX} waits, {RULES_MAX} lanes and {RULES_MAX} under `passkey`"
+            ));
         }
         if let Some(long) = limits.first_then_wait.iter().find(|w| w.wait_s > WAIT_MAX_S) {
             return Err(format!("`wait_s` of `{}` is longer than {WAIT_MAX_S}", long.action));
         }
         Ok(limits)
+    }
+
+    /// True where one of the actions may be approved only with a passkey's signature.
+    pub fn demands_passkey(&self, actions: &[triage::FrozenAction]) -> bool {
+        let demands = |a: &triage::FrozenAction, what: &str| match what {
+            "*" => true,
+            "write" => matches!(&*a.class, "write" | "destructive"),
+            class_or_type => *a.class == *class_or_type || *a.operation == *class_or_type,
+        };
+        actions.iter().any(|a| self.passkey.iter().any(|what| demands(a, what)))
     }
 
     /// The level of a workflow.

@@ -83,6 +83,7 @@ impl World {
             hash: Some(row.question.hash.clone()),
             comment: (!comment.is_empty()).then(|| comment.into()),
             output,
+            signature: None,
         };
         let commit = Commit { now: self.now, commands: vec![said("bob", command)], ..Commit::default() };
         match self.outside(commit)? {
@@ -296,6 +297,7 @@ impl World {
             hash: Some(row.question.hash.clone()),
             comment: None,
             output: None,
+            signature: None,
         };
         if self.point("before a person's commit") {
             self.restart()?;

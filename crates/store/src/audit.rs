@@ -5,6 +5,7 @@
 //! Not here: verifying a database (`audit::verify`), who writes entries (`writer`).
 //! Source: `design/engine.md` §12; Merkle trees as in RFC 6962 (leaf and node prefixes).
 
+mod signatures;
 pub mod verify;
 
 #[cfg(test)]

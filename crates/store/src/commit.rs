@@ -86,14 +86,24 @@ pub enum Noun {
     Session,
     /// Settings of a space by name (case configuration …).
     Setting,
+    /// Passkey: whose, name, public key, count of signatures.
+    Passkey,
 }
 
 impl Noun {
     /// The noun of a word; `None` for any other word.
     pub fn of(word: &str) -> Option<Self> {
-        [Self::Workflow, Self::Rule, Self::Connector, Self::User, Self::ApiKey, Self::Session, Self::Setting]
-            .into_iter()
-            .find(|n| n.as_str() == word)
+        let all = [
+            Self::Workflow,
+            Self::Rule,
+            Self::Connector,
+            Self::User,
+            Self::ApiKey,
+            Self::Session,
+            Self::Setting,
+            Self::Passkey,
+        ];
+        all.into_iter().find(|n| n.as_str() == word)
     }
     /// Word used in tables, audit and messages.
     pub const fn as_str(self) -> &'static str {
@@ -105,6 +115,7 @@ impl Noun {
             Self::ApiKey => "api_key",
             Self::Session => "session",
             Self::Setting => "setting",
+            Self::Passkey => "passkey",
         }
     }
 }

@@ -377,6 +377,7 @@ fn decide(verdict: Verdict, hash: Option<&str>) -> Triage {
         hash: hash.map(Into::into),
         comment: Some("ok".into()),
         output: None,
+        signature: None,
     }
 }
 

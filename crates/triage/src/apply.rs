@@ -171,9 +171,14 @@ pub fn apply(rows: &mut Rows, now: Time, request: &Request) -> Result<Value, Ref
             push::pushed(rows, now, by, &key(case), connector, result, comments)
         }
         Command::QuestionAsk(q) => question::ask(rows, q),
-        Command::QuestionDecide { id, verdict, hash, comment, output } => {
-            let saying =
-                Saying { verdict: *verdict, hash: hash.as_deref(), comment: comment.as_ref(), output: output.as_ref() };
+        Command::QuestionDecide { id, verdict, hash, comment, output, signature } => {
+            let saying = Saying {
+                verdict: *verdict,
+                hash: hash.as_deref(),
+                comment: comment.as_ref(),
+                output: output.as_ref(),
+                signature: signature.as_deref(),
+            };
             question::decide(rows, now, by, id, saying)
         }
         Command::QuestionRemark { id, kind, to, text } => {
@@ -354,15 +359,16 @@ pub fn audit(request: &Request) -> (&'static str, (&'static str, Id), Value) {
                 ("message", Value::from(q.message.clone())),
             ]),
         ),
-        Command::QuestionDecide { id, verdict, hash, comment, .. } => (
-            "approval.decide",
-            ("approval", id.clone()),
-            Value::object([
+        Command::QuestionDecide { id, verdict, hash, comment, signature, .. } => {
+            let mut body = vec![
                 ("verdict", stdx::json::to_value(verdict)),
                 ("hash", Value::from(hash.clone())),
                 ("comment", Value::from(comment.clone())),
-            ]),
-        ),
+            ];
+            // Whole, so that the trail alone proves who signed what.
+            body.extend(signature.as_ref().map(|s| ("signature", stdx::json::to_value(s))));
+            ("approval.decide", ("approval", id.clone()), Value::object(body))
+        }
         Command::QuestionRemark { id, kind, to, text } => (
             "approval.remark",
             ("approval", id.clone()),

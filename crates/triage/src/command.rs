@@ -245,6 +245,9 @@ pub enum Command {
         comment: Option<Arc<str>>,
         /// Settlement `happened`: the output the step gets.
         output: Option<Value>,
+        /// A passkey's signature.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signature: Option<Box<crate::question::passkey::Signed>>,
     },
     /// Says something on an open row without deciding it: asks back, replies, hands it on. Result: the row.
     QuestionRemark {

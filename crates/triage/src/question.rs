@@ -5,6 +5,7 @@
 //! Source: `design/engine.md` §2.2, §8.
 
 pub mod change;
+pub mod passkey;
 pub mod policy;
 
 pub use change::Changed;
@@ -180,6 +181,9 @@ pub struct Answer {
     /// Settlement `happened`: the output given. Input: the object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<Value>,
+    /// The passkey's signature over question, hash and answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Box<passkey::Signed>>,
 }
 
 /// A row of the approvals inbox as it is stored.
@@ -258,6 +262,15 @@ pub(crate) struct Saying<'a> {
     pub comment: Option<&'a Arc<str>>,
     /// Output of `happened`, object of `answer`.
     pub output: Option<&'a Value>,
+    /// Signature.
+    pub signature: Option<&'a passkey::Signed>,
+}
+
+impl QuestionKind {
+    /// True where an answer lets destructive bytes go out.
+    pub const fn lets_go(self, verdict: Verdict) -> bool {
+        matches!((self, verdict), (Self::Question, Verdict::Approve) | (Self::Settlement, Verdict::Again))
+    }
 }
 
 /// The first decision that completes the row wins; everything later is a conflict. A rejection completes it at once, an approval when so
@@ -312,6 +325,22 @@ pub(crate) fn decide(rows: &mut Rows, now: Time, by: &Actor, id: &Id, saying: Sa
         _ => {}
     }
     policy::admit(rows, &row, &by.user, saying.verdict, now)?;
+    if q.kind.lets_go(saying.verdict) {
+        match saying.signature {
+            None if q.policy.passkey => {
+                let why = format!("approval `{id}` takes a passkey's signature over what will run");
+                return Err(Refusal::new(RefusalKind::Forbidden, why));
+            }
+            None => {}
+            Some(signed) => {
+                signed.verify(id, &q.hash, saying.verdict, &by.user).map_err(|flaw| {
+                    Refusal::new(RefusalKind::Forbidden, format!("the passkey's signature is refused: {flaw}"))
+                })?;
+            }
+        }
+    } else if saying.signature.is_some() {
+        return Err(Refusal::new(RefusalKind::Invalid, "only what lets something run is signed"));
+    }
     if saying.comment.is_some_and(|c| c.chars().count() > COMMENT_CHARS_MAX) {
         return Err(Refusal::new(
             RefusalKind::Invalid,
@@ -326,9 +355,10 @@ pub(crate) fn decide(rows: &mut Rows, now: Time, by: &Actor, id: &Id, saying: Sa
         at: now,
         comment: saying.comment.cloned(),
         output: saying.output.cloned(),
+        signature: saying.signature.cloned().map(Box::new),
     });
-    let enough = next.approvals(rows, now).count() >= q.policy.needed() as usize;
-    if state != QuestionState::Approved || enough {
+    let enough = next.approvals(rows, saying.verdict, now).count() >= q.policy.needed() as usize;
+    if !q.kind.lets_go(saying.verdict) || enough {
         next.state = state;
         next.closed_at = Some(now);
     }

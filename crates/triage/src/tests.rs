@@ -625,6 +625,7 @@ fn questions_and_settlements() {
             hash: hash.map(Arc::from),
             comment: None,
             output: None,
+            signature: None,
         };
         let close = |state| Command::QuestionClose { id: Id::from("q1"), state };
         let mut tampered = asked.clone();
@@ -747,6 +748,7 @@ fn an_input_is_checked_against_its_schema_and_the_first_that_fits_wins() {
         hash: None,
         comment: None,
         output: output.map(json),
+        signature: None,
     };
     for (verdict, output) in [
         (Verdict::Approve, None),

@@ -83,6 +83,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
     let config = api::Config {
         demo: settings.demo,
         es_url: Some(format!("http://{es_listen}").into()),
+        url: url.as_str().into(),
         ..api::Config::default()
     };
     let state = api::State::new(config, engine.clone());

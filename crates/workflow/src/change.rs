@@ -119,7 +119,8 @@ mod tests {
 
     #[test]
     fn a_request_of_our_own_keeps_its_path_and_its_members() {
-        let a = action("elasticsearch.request", r#"{"method":"POST","path":"/x/_delete_by_query","body":{"query":{}}}"#);
+        let a =
+            action("elasticsearch.request", r#"{"method":"POST","path":"/x/_delete_by_query","body":{"query":{}}}"#);
         let same = r#"{"method":"POST","path":"/x/_delete_by_query","body":{"query":{"term":{"a":1}}}}"#;
         assert!(pointers(&a, same).is_empty());
         assert_eq!(pointers(&a, r#"{"method":"POST","path":"/*/_delete_by_query","body":{}}"#), ["/path"]);

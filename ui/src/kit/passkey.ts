@@ -12,9 +12,6 @@ export function toBytes(t: string): Uint8Array<ArrayBuffer> {
   const s = atob(t.replaceAll('-', '+').replaceAll('_', '/'));
   return Uint8Array.from(s, (c) => c.charCodeAt(0)) as Uint8Array<ArrayBuffer>;
 }
-export function fromHex(h: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(h.match(/../g) ?? [], (x) => parseInt(x, 16)) as Uint8Array<ArrayBuffer>;
-}
 function possible(): void {
   if (!globalThis.isSecureContext || !navigator.credentials || typeof PublicKeyCredential === 'undefined') throw new Error('this browser has no passkeys here; open the page by https, or as http://localhost');
 }
@@ -22,13 +19,13 @@ function why(e: unknown): Error {
   return e instanceof DOMException && e.name === 'NotAllowedError' ? new Error('the passkey was not used') : e instanceof Error ? e : new Error(String(e));
 }
 
-/** Signs the 32 bytes of a hash. */
-export async function sign(hash: string): Promise<Signature> {
+/** Signs an answer to an approval: a challenge made of its id, the hash that is shown, the answer and who is signed in, good once. */
+export async function sign(approval: string, hash: string, verdict: 'approve' | 'again'): Promise<Signature> {
   possible();
-  const own = await api<Passkeys>('/api/watchfire/passkeys');
-  if (own.passkeys.length === 0) throw new Error('you have no passkey yet; add one under your settings');
+  const ask = await api<{ challenge: string; rp_id: string; credentials: string[] }>(`/api/watchfire/approvals/${encodeURIComponent(approval)}/challenge`, { body: { hash, verdict } });
+  if (ask.credentials.length === 0) throw new Error('you have no passkey yet; add one under your settings');
   try {
-    const c = (await navigator.credentials.get({ publicKey: { challenge: fromHex(hash), rpId: own.rp_id, userVerification: 'required', timeout: 120_000, allowCredentials: own.passkeys.map((p) => ({ type: 'public-key', id: toBytes(p.id) })) } })) as PublicKeyCredential | null;
+    const c = (await navigator.credentials.get({ publicKey: { challenge: toBytes(ask.challenge), rpId: ask.rp_id, userVerification: 'required', timeout: 120_000, allowCredentials: ask.credentials.map((id) => ({ type: 'public-key', id: toBytes(id) })) } })) as PublicKeyCredential | null;
     if (!c) throw new Error('the passkey was not used');
     const r = c.response as AuthenticatorAssertionResponse;
     return { credential_id: toText(c.rawId), authenticator_data: toText(r.authenticatorData), client_data: toText(r.clientDataJSON), signature: toText(r.signature) };
@@ -36,10 +33,10 @@ export async function sign(hash: string): Promise<Signature> {
     throw why(e);
   }
 }
-/** Makes a new passkey and gives it to the server. */
-export async function register(name: string, user: { username: string; full_name: string | null }): Promise<Passkey> {
+/** Makes a new passkey and gives it to the server, which wants the password again: a stolen session must not be able to sign. */
+export async function register(name: string, password: string, user: { username: string; full_name: string | null }): Promise<Passkey> {
   possible();
-  const ask = await api<{ challenge: string; rp_id: string; rp_name: string; user_id: string }>('/api/watchfire/passkeys/challenge', { body: {} });
+  const ask = await api<{ challenge: string; rp_id: string; rp_name: string; user_id: string }>('/api/watchfire/passkeys/challenge', { body: { password } });
   try {
     const c = (await navigator.credentials.create({ publicKey: { challenge: toBytes(ask.challenge), rp: { id: ask.rp_id, name: ask.rp_name }, user: { id: toBytes(ask.user_id), name: user.username, displayName: user.full_name ?? user.username }, pubKeyCredParams: [{ type: 'public-key', alg: -7 }, { type: 'public-key', alg: -8 }], authenticatorSelection: { userVerification: 'required', residentKey: 'preferred' }, attestation: 'none', timeout: 120_000 } })) as PublicKeyCredential | null;
     if (!c) throw new Error('no passkey was made');

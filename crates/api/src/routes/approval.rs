@@ -7,6 +7,7 @@
 use crate::error::{ApiError, ErrorCode, Result};
 use crate::extras;
 use crate::http::{Ctx, Reply};
+use crate::passkeys::{self, Purpose};
 use crate::table::{Access, Method, Route, h};
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
@@ -36,6 +37,13 @@ pub const ROUTES: &[Route] = &[
         DECIDE,
         "Asks back, replies or hands an approval on",
         h!(remark),
+    ),
+    Route::read(
+        Method::Post,
+        "/api/watchfire/approvals/{id}/challenge",
+        DECIDE,
+        "Gives a challenge for a passkey to sign",
+        h!(challenge),
     ),
     Route::change(
         Method::Post,
@@ -126,6 +134,7 @@ fn decision(a: &Answer) -> Json {
     json!({
         "by": {"uid": triage::actor::profile_uid(&a.by.user), "username": a.by.user, "full_name": Json::Null},
         "verdict": a.verdict, "at": a.at.iso(), "comment": a.comment, "channel": channel,
+        "passkey": a.signature.as_ref().map(|s| &s.credential),
     })
 }
 
@@ -183,6 +192,8 @@ pub(crate) fn wire(cx: &Ctx, row: &QuestionRow, whole: bool) -> Result<Json> {
     let why_not = match (open, may) {
         (false, _) => Some(format!("it is {}", state_word(row.state))),
         (_, false) => Some("you lack the privilege approvals:decide".to_owned()),
+        // What became of an attempt may say whoever may decide at all.
+        _ if q.kind == QuestionKind::Settlement => None,
         _ => row.may_not(user, person.as_ref(), cx.now),
     };
     let may = may && why_not.is_none();
@@ -198,7 +209,8 @@ pub(crate) fn wire(cx: &Ctx, row: &QuestionRow, whole: bool) -> Result<Json> {
     Ok(json!({
         "id": q.id, "kind": q.kind, "state": state_word(row.state), "version": triage::version_text(row.version), "question": q.message,
         "approve_label": q.approve_label, "reject_label": q.reject_label, "effect": effect(row),
-        "hash": (q.kind == QuestionKind::Question).then_some(&q.hash),
+        "hash": (q.kind != QuestionKind::Input).then_some(&q.hash),
+        "passkey_needed": open && q.kind != QuestionKind::Input && passkeys::needed(cx, row),
         "actions": actions(cx, row, whole)?, "unbound": unbound,
         "workflow": {"id": q.workflow, "name": q.workflow_name, "version": about.version},
         "execution": q.execution, "step": q.step, "step_execution": crate::run::step_id_of_text(&q.execution, &q.path),
@@ -262,14 +274,39 @@ fn conflict(cx: &Ctx, id: &str, error: ApiError) -> ApiError {
     }
 }
 
-/// Answers a row; `ask` is what the person says.
-pub(crate) async fn answer(cx: &Ctx, id: &str, ask: Command) -> Result<QuestionRow> {
+/// Answers a row; `ask` is what the person says, `signature` what their passkey does.
+pub(crate) async fn answer(cx: &Ctx, id: &str, mut ask: Command, passkey: Option<&Json>) -> Result<QuestionRow> {
     if let crate::auth::Via::Run { .. } = cx.principal.via {
         // Else a workflow could approve its own destructive steps on behalf of whoever started it.
         return Err(ApiError::new(ErrorCode::Forbidden, "a run cannot answer a question; a person must"));
     }
-    stored(cx, id)?;
-    cx.command(ask).await.map_err(|e| conflict(cx, id, e))?;
+    let row = stored(cx, id)?;
+    let mut puts = Vec::new();
+    if let Command::QuestionDecide { verdict, hash, signature, .. } = &mut ask
+        && row.question.kind.lets_go(*verdict)
+        && row.state == QuestionState::Open
+    {
+        match passkey.filter(|p| !p.is_null()) {
+            Some(given) => {
+                if hash.as_ref().is_some_and(|h| *h != row.question.hash) {
+                    let other = ApiError::conflict("the hash is another one: what would run has changed");
+                    return Err(conflict(cx, id, other));
+                }
+                let (signed, put) = passkeys::signed(cx, &row, *verdict, given)?;
+                *signature = Some(Box::new(signed));
+                puts.push(put);
+            }
+            None if passkeys::needed(cx, &row) => {
+                let why = "this takes a passkey's signature over what will run: open it on the page";
+                return Err(ApiError::new(ErrorCode::Forbidden, why).attributes(json!({"code": "passkey"})));
+            }
+            None => {}
+        }
+    }
+    let done = cx.commit(vec![ask], puts).await.map_err(|e| conflict(cx, id, e))?;
+    for result in done.results {
+        result.map_err(|refusal| conflict(cx, id, refusal.into()))?;
+    }
     stored(cx, id)
 }
 
@@ -282,6 +319,30 @@ fn comment(body: &Json) -> Result<Option<Arc<str>>> {
     }
 }
 
+/// A challenge over exactly what is shown now, for this person and this answer.
+async fn challenge(cx: Ctx) -> Result<Reply> {
+    let body = cx.json()?;
+    let id = cx.param("id");
+    let row = stored(&cx, id)?;
+    let verdict = match body.get("verdict").and_then(Json::as_str) {
+        Some("approve") => Verdict::Approve,
+        Some("again") => Verdict::Again,
+        _ => return Err(ApiError::invalid("[request body.verdict]: expected `approve` or `again`")),
+    };
+    if !row.question.kind.lets_go(verdict) || row.state != QuestionState::Open {
+        return Err(conflict(&cx, id, ApiError::conflict(format!("approval `{id}` takes no such answer now"))));
+    }
+    if body.get("hash").and_then(Json::as_str) != Some(&*row.question.hash) {
+        return Err(conflict(&cx, id, ApiError::conflict("the hash is another one: what would run has changed")));
+    }
+    let purpose = Purpose::Answer { question: row.question.id.clone(), hash: row.question.hash.clone(), verdict };
+    let text = cx.state.challenges.make(&cx.principal.user, purpose, cx.now)?;
+    let keys = passkeys::of(&cx, &cx.principal.user)?;
+    let keys: Vec<_> = keys.iter().map(|k| &k.credential.id).collect();
+    let until = (cx.now + passkeys::CHALLENGE_FOR).iso();
+    Ok(Reply::ok(json!({"challenge": text, "rp_id": cx.state.site().0, "credentials": keys, "expires_at": until})))
+}
+
 async fn decide(cx: Ctx) -> Result<Reply> {
     let body = cx.json()?;
     let verdict = match body.get("verdict").and_then(Json::as_str) {
@@ -291,8 +352,15 @@ async fn decide(cx: Ctx) -> Result<Reply> {
     };
     let hash: Option<Arc<str>> = body.get("hash").and_then(Json::as_str).map(Arc::from);
     let id = cx.param("id");
-    let ask = Command::QuestionDecide { id: Id::from(id), verdict, hash, comment: comment(&body)?, output: None };
-    let row = answer(&cx, id, ask).await?;
+    let ask = Command::QuestionDecide {
+        id: Id::from(id),
+        verdict,
+        hash,
+        comment: comment(&body)?,
+        output: None,
+        signature: None,
+    };
+    let row = answer(&cx, id, ask, body.get("passkey")).await?;
     Ok(Reply::ok(wire(&cx, &row, true)?))
 }
 
@@ -307,7 +375,7 @@ async fn remark(cx: Ctx) -> Result<Reply> {
     let text = |key: &str| body.get(key).and_then(Json::as_str).map(str::trim).filter(|t| !t.is_empty()).map(Arc::from);
     let id = cx.param("id");
     let ask = Command::QuestionRemark { id: Id::from(id), kind, to: text("to"), text: text("text") };
-    let row = answer(&cx, id, ask).await?;
+    let row = answer(&cx, id, ask, None).await?;
     Ok(Reply::ok(wire(&cx, &row, true)?))
 }
 
@@ -325,21 +393,20 @@ async fn change(cx: Ctx) -> Result<Reply> {
     for one in given {
         let index = one.get("index").and_then(Json::as_u64).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
         let at = (index as usize).checked_sub(1).and_then(|i| row.question.actions.get(i));
-        let frozen = at.ok_or_else(|| ApiError::invalid(format!("[request body.actions]: there is no action {index}")))?;
+        let frozen =
+            at.ok_or_else(|| ApiError::invalid(format!("[request body.actions]: there is no action {index}")))?;
         let parameters = Value::from(one.get("parameters").cloned().unwrap_or_default());
         let request = workflow::change::changed(&catalogue, frozen, &parameters).map_err(|problems| {
             let said: Vec<_> = problems.iter().map(|p| format!("{}: {}", p.pointer, p.message)).collect();
-            let errors: Vec<_> = problems
-                .iter()
-                .map(|p| json!({"index": index, "pointer": p.pointer, "message": p.message}))
-                .collect();
+            let errors: Vec<_> =
+                problems.iter().map(|p| json!({"index": index, "pointer": p.pointer, "message": p.message})).collect();
             ApiError::invalid(format!("the parameters of `{}` do not fit: {}", frozen.step, said.join("; ")))
                 .attributes(json!({"errors": errors}))
         })?;
         actions.push(triage::question::Changed { index, request });
     }
     let ask = Command::QuestionChange { id: Id::from(id), hash: hash.into(), actions, comment: why };
-    let row = answer(&cx, id, ask).await?;
+    let row = answer(&cx, id, ask, None).await?;
     Ok(Reply::ok(wire(&cx, &row, true)?))
 }
 
@@ -354,7 +421,9 @@ async fn settle(cx: Ctx) -> Result<Reply> {
     let output = body.get("output").filter(|v| !v.is_null()).map(|v| Value::from(v.clone()));
     let id = cx.param("id");
     // The settled bytes are named by the row itself: it shows one frozen action and its hash never changes.
-    let ask = Command::QuestionDecide { id: Id::from(id), verdict, hash: None, comment: comment(&body)?, output };
-    let row = answer(&cx, id, ask).await?;
+    let hash = Some(stored(&cx, id)?.question.hash);
+    let comment = comment(&body)?;
+    let ask = Command::QuestionDecide { id: Id::from(id), verdict, hash, comment, output, signature: None };
+    let row = answer(&cx, id, ask, body.get("passkey")).await?;
     Ok(Reply::ok(wire(&cx, &row, true)?))
 }

@@ -581,9 +581,15 @@ async fn resume(cx: Ctx) -> Result<Reply> {
     if row.question.kind == QuestionKind::Input {
         let id = row.question.id.clone();
         let output = Some(Value::from(input));
-        let ask =
-            Command::QuestionDecide { id: id.clone(), verdict: Verdict::Answer, hash: None, comment: None, output };
-        approval::answer(&cx, &id, ask).await?;
+        let ask = Command::QuestionDecide {
+            id: id.clone(),
+            verdict: Verdict::Answer,
+            hash: None,
+            comment: None,
+            output,
+            signature: None,
+        };
+        approval::answer(&cx, &id, ask, None).await?;
         return Ok(Reply::ok(json!({"success": true, "executionId": head.id, "message": "Workflow resume scheduled"})));
     }
     let approved = match input.get("approved").or_else(|| input.get("response")) {
@@ -595,7 +601,14 @@ async fn resume(cx: Ctx) -> Result<Reply> {
     let verdict = if approved { Verdict::Approve } else { Verdict::Reject };
     let comment = input.get("comment").or_else(|| input.get("reason")).and_then(Json::as_str).map(Arc::from);
     let id = row.question.id.clone();
-    let ask = Command::QuestionDecide { id: id.clone(), verdict, hash: Some(row.question.hash), comment, output: None };
-    approval::answer(&cx, &id, ask).await?;
+    let ask = Command::QuestionDecide {
+        id: id.clone(),
+        verdict,
+        hash: Some(row.question.hash),
+        comment,
+        output: None,
+        signature: None,
+    };
+    approval::answer(&cx, &id, ask, None).await?;
     Ok(Reply::ok(json!({"success": true, "executionId": head.id, "message": "Workflow resume scheduled"})))
 }

@@ -114,7 +114,7 @@ async fn me(cx: Ctx) -> Result<Reply> {
         "organisation": Json::Null,
         "version": env!("CARGO_PKG_VERSION"),
         "demo": cx.state.config.demo,
-        "features": {"undo": true, "alert_history": true, "rule_check": true, "setup": true, "search": true, "model": model, "versions": true, "conditions": true},
+        "features": {"undo": true, "alert_history": true, "rule_check": true, "setup": true, "search": true, "model": model, "versions": true, "conditions": true, "passkeys": true},
     })))
 }
 

@@ -219,7 +219,13 @@ async fn remove(cx: &Ctx) -> Result<()> {
     let name = cx.param("name");
     one(cx, name)?;
     keep_a_superuser(cx, name, None)?;
-    cx.put(Put { noun: Noun::User, id: Id::from(name), expect: None, body: None, action: "user.delete" }).await?;
+    let mut puts = vec![Put { noun: Noun::User, id: Id::from(name), expect: None, body: None, action: "user.delete" }];
+    // Whoever gets the name later must not get the keys.
+    puts.extend(crate::passkeys::of(cx, name)?.into_iter().map(|key| {
+        let id = Id::new(key.credential.id);
+        Put { noun: Noun::Passkey, id, expect: None, body: None, action: "passkey.delete" }
+    }));
+    cx.commit(Vec::new(), puts).await?;
     Ok(())
 }
 

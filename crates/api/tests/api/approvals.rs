@@ -1,10 +1,14 @@
 //! Answers with conditions and with signatures, over a server without sockets and a service that counts what reaches it.
 
-use crate::support::{PASSWORD, Server, basic, server};
+use crate::api::support::{self, PASSWORD, Server, basic, server};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+#[path = "../../../triage/src/question/passkey/soft.rs"]
+mod soft;
+use soft::SoftKey;
 
 /// A service that answers everything with 200 and keeps the first line of each request.
 pub async fn service() -> (u16, Arc<Mutex<Vec<String>>>) {
@@ -65,7 +69,7 @@ pub async fn user(s: &Server, name: &str) {
     s.put(&format!("/internal/security/users/{name}"), body).await.expect(200);
 }
 
-pub async fn by(s: &Server, name: &str, path: &str, body: Value) -> crate::support::Answer {
+pub async fn by(s: &Server, name: &str, path: &str, body: Value) -> support::Answer {
     s.with("POST", path, &[("authorization", &basic(name, PASSWORD)), ("kbn-xsrf", "true")], body).await
 }
 
@@ -145,4 +149,171 @@ async fn who_changes_is_bound_by_quorum_and_cannot_answer_under_forbid_self() {
     assert_eq!(two["state"], "approved");
     assert_eq!(ended(&s, &run).await["status"], "completed");
     assert_eq!(*seen.lock().unwrap(), ["DELETE /rules/9 HTTP/1.1"]);
+}
+
+/// Adds a passkey of a person, as a browser would.
+async fn add_key(s: &Server, user: &str, key: &SoftKey) -> support::Answer {
+    let asked = by(s, user, "/api/watchfire/passkeys/challenge", json!({"password": PASSWORD})).await.expect(200);
+    assert_eq!(asked["rp_id"], "localhost");
+    let (client_data, attestation_object) = key.register(asked["challenge"].as_str().unwrap());
+    let body = json!({"name": "Laptop", "credential_id": key.id(), "client_data": client_data, "attestation_object": attestation_object});
+    by(s, user, "/api/watchfire/passkeys", body).await
+}
+
+/// What a browser sends for a signature over a challenge.
+fn assertion(key: &mut SoftKey, challenge: &Value) -> Value {
+    let [authenticator_data, client_data, signature] = key.sign(challenge.as_str().unwrap());
+    json!({"credential_id": key.id(), "authenticator_data": authenticator_data, "client_data": client_data, "signature": signature})
+}
+
+async fn challenge(s: &Server, user: &str, path: &str, hash: &Value) -> Value {
+    let body = json!({"hash": hash, "verdict": "approve"});
+    by(s, user, &format!("{path}/challenge"), body).await.expect(200)["challenge"].clone()
+}
+
+fn approve(hash: &Value, passkey: Value) -> Value {
+    json!({"verdict": "approve", "hash": hash, "passkey": passkey})
+}
+
+#[tokio::test]
+async fn an_approval_that_demands_a_passkey_takes_nothing_less() {
+    let s = server().await;
+    let (port, seen) = service().await;
+    let yaml = workflow(port, "    passkey: true\n");
+    s.post("/api/workflows/workflow", json!({"yaml": yaml, "id": "ask"})).await.expect(200);
+    user(&s, "ann").await;
+    user(&s, "bob").await;
+    let (mut ann, mut bob) = (SoftKey::es256(1), SoftKey::ed25519(2));
+    // Without the password again a session adds no key.
+    by(&s, "ann", "/api/watchfire/passkeys/challenge", json!({})).await.expect(400);
+    by(&s, "ann", "/api/watchfire/passkeys/challenge", json!({"password": "wrong-wrong"})).await.expect(403);
+    add_key(&s, "ann", &ann).await.expect(200);
+    add_key(&s, "bob", &bob).await.expect(200);
+    assert_eq!(add_key(&s, "bob", &ann).await.status, 409, "a key is one person's");
+    let mut elsewhere = SoftKey::es256(9);
+    elsewhere.origin = "https://evil.example".into();
+    add_key(&s, "ann", &elsewhere).await.expect(403);
+
+    let (run, path) = asked(&s).await;
+    let (other_run, other) = asked(&s).await;
+    let shown = s.get(&path).await.expect(200);
+    let hash = &shown["hash"];
+    assert_eq!((&shown["passkey_needed"], hash), (&json!(true), &s.get(&other).await.expect(200)["hash"]));
+    let decide = format!("{path}/decide");
+    let refused = |answer: support::Answer| {
+        let body = answer.expect(403);
+        assert_eq!(body["attributes"]["code"], "passkey", "{body}");
+        body["message"].as_str().unwrap().to_owned()
+    };
+    // A session alone, Kibana's resume, and an API key approve nothing.
+    refused(by(&s, "ann", &decide, json!({"verdict": "approve", "hash": hash})).await);
+    refused(
+        by(&s, "ann", &format!("/api/workflows/executions/{run}/resume"), json!({"input": {"approved": true}})).await,
+    );
+    // A challenge that nobody made.
+    let own = assertion(&mut ann, &json!("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"));
+    refused(by(&s, "ann", &decide, approve(hash, own)).await);
+    // Another question with the very same bytes.
+    let c = challenge(&s, "ann", &other, hash).await;
+    let moved = assertion(&mut ann, &c);
+    refused(by(&s, "ann", &decide, approve(hash, moved.clone())).await);
+    refused(by(&s, "ann", &format!("{other}/decide"), approve(hash, moved)).await);
+    // Another person's challenge, another person's key.
+    let c = challenge(&s, "bob", &path, hash).await;
+    let foreign = assertion(&mut ann, &c);
+    refused(by(&s, "ann", &decide, approve(hash, foreign)).await);
+    let c = challenge(&s, "ann", &path, hash).await;
+    let lent = assertion(&mut bob, &c);
+    assert!(refused(by(&s, "ann", &decide, approve(hash, lent)).await).contains("no such passkey"));
+    // Another page, a person who was not verified, a signature over something else, a count that went back.
+    let with = |change: fn(&mut SoftKey), key: &SoftKey| {
+        let mut other = SoftKey::es256(1);
+        other.counter = key.counter;
+        change(&mut other);
+        other
+    };
+    for change in [
+        (|k: &mut SoftKey| k.origin = "http://localhost:1".into()) as fn(&mut SoftKey),
+        |k| k.rp_id = "evil.example".into(),
+        |k| k.flags = 0x01,
+    ] {
+        let c = challenge(&s, "ann", &path, hash).await;
+        let bad = assertion(&mut with(change, &ann), &c);
+        refused(by(&s, "ann", &decide, approve(hash, bad)).await);
+    }
+    let c = challenge(&s, "ann", &path, hash).await;
+    let mut forged = assertion(&mut ann, &c);
+    forged["signature"] = assertion(&mut ann, &c)["signature"].clone();
+    refused(by(&s, "ann", &decide, approve(hash, forged)).await);
+    let state = s.get(&path).await.expect(200)["state"].clone();
+    assert_eq!((state, seen.lock().unwrap().len()), (json!("waiting"), 0));
+
+    // The bytes are changed after signing.
+    let c = challenge(&s, "ann", &path, hash).await;
+    let early = assertion(&mut ann, &c);
+    let mut new = shown["actions"][0]["parameters"].clone();
+    new["url"] = format!("http://127.0.0.1:{port}/rules/8").into();
+    let body = json!({"hash": hash, "actions": [{"index": 1, "parameters": new}], "comment": "eight"});
+    let now = by(&s, "bob", &format!("{path}/change"), body).await.expect(200);
+    by(&s, "ann", &decide, approve(hash, early.clone())).await.expect(409);
+    refused(by(&s, "ann", &decide, approve(&now["hash"], early)).await);
+
+    // Signed over what is shown: it runs once, and the signature is used up.
+    let hash = &now["hash"];
+    let c = challenge(&s, "ann", &path, hash).await;
+    let good = assertion(&mut ann, &c);
+    let done = by(&s, "ann", &decide, approve(hash, good.clone())).await.expect(200);
+    assert_eq!((&done["state"], &done["decisions"][0]["passkey"]), (&json!("approved"), &json!(ann.id())));
+    assert_eq!(ended(&s, &run).await["status"], "completed");
+    by(&s, "ann", &decide, approve(hash, good.clone())).await.expect(409);
+    let first = &s.get(&other).await.expect(200)["hash"].clone();
+    refused(by(&s, "ann", &format!("{other}/decide"), approve(first, good)).await);
+    assert_eq!(*seen.lock().unwrap(), ["DELETE /rules/8 HTTP/1.1"]);
+
+    // A copy of the key lags behind.
+    let c = challenge(&s, "ann", &other, first).await;
+    let mut copy = SoftKey::es256(1);
+    let lagging = assertion(&mut copy, &c);
+    assert!(refused(by(&s, "ann", &format!("{other}/decide"), approve(first, lagging)).await).contains("count"));
+    // Ed25519 signs as well; rejecting takes no key.
+    let c = challenge(&s, "bob", &other, first).await;
+    let eddsa = assertion(&mut bob, &c);
+    by(&s, "bob", &format!("{other}/decide"), approve(first, eddsa)).await.expect(200);
+    assert_eq!(ended(&s, &other_run).await["status"], "completed");
+    let (_, third) = asked(&s).await;
+    by(&s, "ann", &format!("{third}/decide"), json!({"verdict": "reject", "comment": "no"})).await.expect(200);
+
+    // The folder alone proves both signatures, and notices when one is exchanged or a key was never registered.
+    let dir = s.state_dir();
+    let report = store::verify(&dir).unwrap();
+    assert_eq!((report.broken, report.signatures), (None, 2));
+    // Whoever leaves takes the keys along.
+    s.delete("/internal/security/users/bob").await.expect(204);
+    user(&s, "bob").await;
+    let headers = [("authorization", &*basic("bob", PASSWORD))];
+    let keys = s.with("GET", "/api/watchfire/passkeys", &headers, Value::Null).await.expect(200);
+    assert_eq!(keys["passkeys"], json!([]));
+}
+
+#[tokio::test]
+async fn the_envelope_demands_passkeys_by_class_and_a_person_removes_their_own() {
+    let s = server().await;
+    let (port, _) = service().await;
+    s.post("/api/workflows/workflow", json!({"yaml": workflow(port, ""), "id": "ask"})).await.expect(200);
+    let (_, path) = asked(&s).await;
+    assert_eq!(s.get(&path).await.expect(200)["passkey_needed"], false);
+    s.put("/api/watchfire/envelope", json!({"passkey": ["ssh.run"]})).await.expect(200);
+    assert_eq!(s.get(&path).await.expect(200)["passkey_needed"], false, "of another action");
+    s.put("/api/watchfire/envelope", json!({"passkey": ["destructive"]})).await.expect(200);
+    let shown = s.get(&path).await.expect(200);
+    assert_eq!(shown["passkey_needed"], true);
+    s.post(&format!("{path}/decide"), json!({"verdict": "approve", "hash": shown["hash"]})).await.expect(403);
+    let key = SoftKey::es256(5);
+    let id = add_key(&s, "elastic", &key).await.expect(200)["id"].as_str().unwrap().to_owned();
+    user(&s, "ann").await;
+    let ann = basic("ann", PASSWORD);
+    let headers = [("authorization", &*ann), ("kbn-xsrf", "true")];
+    s.with("DELETE", &format!("/api/watchfire/passkeys/{id}"), &headers, Value::Null).await.expect(404);
+    s.delete(&format!("/api/watchfire/passkeys/{id}")).await.expect(204);
+    assert!(s.audited().iter().any(|a| &*a.action == "passkey.register"));
 }

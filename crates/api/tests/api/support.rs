@@ -17,7 +17,7 @@ pub struct Server {
     pub kibana: Router,
     pub elasticsearch: Router,
     pub state: api::State,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 /// An answer.
@@ -69,7 +69,7 @@ pub async fn server() -> Server {
     assert_eq!(api::auth::seed(&state, Some(PASSWORD)).await.unwrap(), None);
     let (kibana, elasticsearch) = (api::kibana_router(state.clone()), api::es_router(state.clone()));
     engine.set_own_router(api::own_router(&state, kibana.clone(), elasticsearch.clone()));
-    Server { kibana, elasticsearch, state, _dir: dir }
+    Server { kibana, elasticsearch, state, dir }
 }
 
 pub async fn send(router: &Router, request: Request<Body>) -> Answer {
@@ -80,6 +80,10 @@ pub async fn send(router: &Router, request: Request<Body>) -> Answer {
 }
 
 impl Server {
+    /// Folder of the state store.
+    pub fn state_dir(&self) -> std::path::PathBuf {
+        self.dir.path().join("state")
+    }
     /// A request of the superuser, with `kbn-xsrf`.
     pub async fn call(&self, method: &str, path: &str, body: Value) -> Answer {
         self.with(method, path, &[("authorization", &basic("elastic", PASSWORD)), ("kbn-xsrf", "true")], body).await

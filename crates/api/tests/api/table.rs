@@ -389,12 +389,14 @@ async fn samples(s: &Server) -> BTreeMap<(&'static str, &'static str), Sample> {
 }
 
 /// Rows whose change needs a run in a certain state, a multipart body or a service outside; they have tests of their own.
-const NEED_A_RUN: [&str; 14] = [
+const NEED_A_RUN: [&str; 16] = [
     "/api/cases/{id}/connector/{connector}/_push",
     "/api/cases/{id}/files",
     "/api/watchfire/approvals/{id}/change",
     "/api/watchfire/approvals/{id}/remark",
     "/api/watchfire/hooks/{*path}",
+    "/api/watchfire/passkeys",
+    "/api/watchfire/passkeys/{id}",
     "/api/workflows/executions/{id}/rerun",
     "/api/watchfire/approvals/{id}/decide",
     "/api/watchfire/approvals/{id}/settle",

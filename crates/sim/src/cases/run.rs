@@ -349,7 +349,8 @@ impl Run {
         let approved = input.get("approved").and_then(Value::as_bool) != Some(false);
         let verdict = if approved { DecisionVerdict::Approved } else { DecisionVerdict::Rejected };
         let (by, at, channel) = ("ann".into(), self.memory.now, "web".into());
-        let decision = Decision { question, verdict, by, at, channel, comment: None, input: Some(input), actions: None };
+        let decision =
+            Decision { question, verdict, by, at, channel, comment: None, input: Some(input), actions: None };
         self.send(Command::Decided(decision))?;
         self.rest()
     }

@@ -1,5 +1,9 @@
 //! Tampering with a database and finding it: each kind of change names the place it was made at.
 
+#[path = "../../../triage/src/question/passkey/soft.rs"]
+#[allow(dead_code, reason = "shared with other tests, which use more of it")]
+mod soft;
+
 use super::verify::{Report, verify_connection};
 use crate::tests::{answered, asked, at, case_body, command, ended, raise, started, turn, turn_commit, writer};
 use crate::{AuditFilter, Commit, Writer};
@@ -224,4 +228,84 @@ fn the_script_of_the_documentation_agrees() {
     conn.execute("UPDATE audit SET user = 'eve' WHERE seq = 7", []).unwrap();
     let out = run().unwrap();
     assert!(String::from_utf8_lossy(&out.stderr).starts_with("broken at link 3"), "{out:?}");
+}
+
+/// A question answered with a passkey's signature.
+fn signed() -> Writer {
+    use triage::question::passkey::{challenge, register, registration_challenge, text};
+    let mut w = writer();
+    let mut question = crate::tests::question("q1", triage::QuestionKind::Question);
+    question.policy.passkey = true;
+    let hash = question.hash.to_string();
+    let mut t = turn(0, vec![started("e1")], Status::WaitingForInput);
+    let ask = workflow::Effect::Internal(Box::new(Triage::QuestionAsk(Box::new(question))));
+    t.effects.push((crate::tests::key("e1", "ask"), ask));
+    w.apply_one(turn_commit("e1", t)).unwrap();
+    let mut key = soft::SoftKey::es256(3);
+    let wanted = registration_challenge("n0", "ana");
+    let (client, object) = key.register(&text(&wanted));
+    let site = triage::question::passkey::Site { rp_id: &key.rp_id, origin: &key.origin };
+    let credential = register(&client, &object, &wanted, site).unwrap();
+    let note = Triage::Note {
+        action: "passkey.register".into(),
+        of: ("passkey".into(), Id::from(&*credential.id)),
+        details: stdx::Value::object([("public_key", stdx::Value::from(credential.public_key.clone()))]),
+    };
+    w.apply_one(command(at(1), note)).unwrap();
+    let verdict = triage::Verdict::Approve;
+    let [authenticator_data, client_data, signature] =
+        key.sign(&text(&challenge("n1", &Id::from("q1"), &hash, verdict, "ana"))).map(std::sync::Arc::from);
+    let signature = triage::question::passkey::Signed {
+        credential: credential.id,
+        algorithm: credential.algorithm,
+        public_key: credential.public_key,
+        rp_id: key.rp_id.as_str().into(),
+        origin: key.origin.as_str().into(),
+        nonce: "n1".into(),
+        authenticator_data,
+        client_data,
+        signature,
+    };
+    let hash = Some(hash.into());
+    let decide = |signature| Triage::QuestionDecide {
+        id: Id::from("q1"),
+        verdict,
+        hash: hash.clone(),
+        comment: None,
+        output: None,
+        signature,
+    };
+    assert!(w.apply_one(command(at(2), decide(None))).is_err(), "the row itself takes nothing less");
+    w.apply_one(command(at(2), decide(Some(Box::new(signature))))).unwrap();
+    w
+}
+
+#[test]
+fn signatures_are_verified_from_the_database_alone() {
+    let good = report(&signed());
+    assert_eq!((good.broken, good.signatures), (None, 1));
+    for (sql, place) in [
+        ("UPDATE question SET body = json_remove(body, '$.answers[0].signature')", "approval q1: the answer of `ana`"),
+        (
+            "UPDATE question SET body = json_set(body, '$.answers[0].by.user', 'eve')",
+            "approval q1: the passkey signature",
+        ),
+        ("UPDATE question SET body = json_set(body, '$.answers[0].signature.nonce', 'x')", "approval q1: the passkey"),
+        ("UPDATE question SET body = json_set(body, '$.question.hash', 'x')", "approval q1: its hash"),
+    ] {
+        let w = signed();
+        w.reader().conn.execute_batch(sql).unwrap();
+        let b = report(&w).broken.unwrap_or_else(|| panic!("`{sql}` was not found"));
+        assert!(format!("{}: {}", b.at, b.why).starts_with(place), "{}: {}", b.at, b.why);
+    }
+}
+
+#[test]
+fn a_key_that_the_trail_never_saw_signs_nothing() {
+    let w = signed();
+    // As if the whole trail had been made anew without the registration: chain checked elsewhere, signatures here.
+    w.reader().conn.execute_batch("UPDATE audit SET user = 'eve' WHERE action = 'passkey.register'").unwrap();
+    let mut found = Report::default();
+    let broken = super::signatures::verify(&w.reader().conn, &mut found).unwrap().expect("a break");
+    assert!(broken.why.contains("never saw `ana` register"), "{}", broken.why);
 }

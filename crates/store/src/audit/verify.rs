@@ -30,6 +30,8 @@ pub struct Report {
     pub rows: u64,
     /// Checkpoints that hold.
     pub checkpoints: u64,
+    /// Passkey signatures of approvals that hold.
+    pub signatures: u64,
     /// The first break, if there is one.
     pub broken: Option<Break>,
 }
@@ -47,8 +49,8 @@ impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(
             f,
-            "{} links, {} entries ({} erased), {} journals with {} rows, {} checkpoints",
-            self.links, self.entries, self.erased, self.journals, self.rows, self.checkpoints
+            "{} links, {} entries ({} erased), {} journals with {} rows, {} checkpoints, {} passkey signatures",
+            self.links, self.entries, self.erased, self.journals, self.rows, self.checkpoints, self.signatures
         )?;
         match &self.broken {
             None => write!(f, "the chain holds"),
@@ -85,7 +87,7 @@ pub(crate) fn verify_connection(conn: &Connection) -> Result<Report, Error> {
 
 fn all(conn: &Connection) -> Result<Report, Error> {
     let mut report = Report::default();
-    for part in [links, journals, checkpoints] {
+    for part in [links, journals, checkpoints, super::signatures::verify] {
         if let Some(broken) = part(conn, &mut report)? {
             report.broken = Some(broken);
             break;
@@ -94,7 +96,7 @@ fn all(conn: &Connection) -> Result<Report, Error> {
     Ok(report)
 }
 
-fn broken(at: impl Into<String>, why: impl Into<String>) -> Result<Option<Break>, Error> {
+pub(super) fn broken(at: impl Into<String>, why: impl Into<String>) -> Result<Option<Break>, Error> {
     Ok(Some(Break { at: at.into(), why: why.into() }))
 }
 

@@ -36,6 +36,9 @@ pub struct Policy {
     pub quorum: u32,
     /// Nobody of `involved` may answer.
     pub forbid_self: bool,
+    /// What lets something run is signed with a passkey.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub passkey: bool,
     /// Who started the run, and who changed the workflow last; filled in by the writer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub involved: Vec<Arc<str>>,
@@ -156,14 +159,19 @@ impl QuestionRow {
         self.remarks.iter().filter(|r| r.kind == RemarkKind::Delegate).filter_map(|r| r.to.as_deref())
     }
 
-    /// Approvals that count now: one per person, of people who still have the right.
-    pub(crate) fn approvals<'a>(&'a self, rows: &'a Rows, now: Time) -> impl Iterator<Item = &'a Answer> + 'a {
+    /// Answers of that kind that count now: one per person, of people who still have the right.
+    pub(crate) fn approvals<'a>(
+        &'a self,
+        rows: &'a Rows,
+        verdict: Verdict,
+        now: Time,
+    ) -> impl Iterator<Item = &'a Answer> + 'a {
         self.answers
             .iter()
             .enumerate()
             .filter(move |(i, a)| {
-                a.verdict == Verdict::Approve
-                    && !self.answers[..*i].iter().any(|b| b.verdict == Verdict::Approve && b.by.user == a.by.user)
+                a.verdict == verdict
+                    && !self.answers[..*i].iter().any(|b| b.verdict == verdict && b.by.user == a.by.user)
                     && self.may_not(&a.by.user, rows.person(&a.by.user), now).is_none()
             })
             .map(|(_, a)| a)
@@ -211,10 +219,14 @@ pub(crate) fn remark(rows: &mut Rows, now: Time, id: &stdx::Id, remark: Remark) 
 
 /// What the answer of somebody does to the row: an error where they may not, or have answered already.
 pub(crate) fn admit(rows: &Rows, row: &QuestionRow, user: &str, verdict: Verdict, now: Time) -> Result<(), Refusal> {
-    if let Some(why) = row.may_not(user, rows.person(user), now) {
+    let kind = row.question.kind;
+    let person = rows.person(user);
+    // What became of an attempt may say whoever saw it; sending it again needs what sending it first needed.
+    let witness = kind == super::QuestionKind::Settlement && !kind.lets_go(verdict);
+    if let Some(why) = row.may_not(user, person, now).filter(|_| !witness || person.is_some_and(|p| !p.enabled)) {
         return Err(forbidden(why));
     }
-    if verdict == Verdict::Approve && row.approvals(rows, now).any(|a| *a.by.user == *user) {
+    if kind.lets_go(verdict) && row.approvals(rows, verdict, now).any(|a| *a.by.user == *user) {
         return Err(super::conflict(format!("`{user}` has approved already")));
     }
     Ok(())

@@ -194,7 +194,7 @@ fn changed(approval: &Value, number: usize, set: &[String]) -> anyhow::Result<Va
         let mut at = &mut parameters;
         let (parents, last) = name.rsplit_once('.').map_or((None, name), |(p, l)| (Some(p), l));
         for parent in parents.into_iter().flat_map(|p| p.split('.')) {
-            let inside = at.object_mut().and_then(|o| o.get_mut(parent));
+            let inside = at.object_mut().and_then(|o| o.0.get_mut(parent));
             at = inside.ok_or_else(|| anyhow::anyhow!("there is no object `{parent}` in `{name}`"))?;
         }
         let object = at.object_mut().ok_or_else(|| anyhow::anyhow!("`{name}` is inside no object"))?;

@@ -40,7 +40,7 @@ pub async fn run(args: Args, server: &Server, json: bool) -> anyhow::Result<Exit
                 println!(
                     "{}",
                     serde_json::json!({"links": report.links, "entries": report.entries, "erased": report.erased, "journals": report.journals,
-                        "rows": report.rows, "checkpoints": report.checkpoints, "broken": broken})
+                        "rows": report.rows, "checkpoints": report.checkpoints, "signatures": report.signatures, "broken": broken})
                 );
             } else {
                 println!("{report}");

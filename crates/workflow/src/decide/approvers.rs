@@ -24,7 +24,7 @@ fn names(value: Option<&Value>) -> Vec<Arc<str>> {
     }
 }
 
-/// `approvers`, `quorum`, `forbid-self`, `escalation` of a step.
+/// `approvers`, `quorum`, `forbid-self`, `passkey`, `escalation` of a step; whatever `passkey` says but `false` demands one.
 pub(super) fn policy(config: &Value) -> Policy {
     let approvers = config.get("approvers");
     let (mut users, roles) = match approvers {
@@ -51,6 +51,7 @@ pub(super) fn policy(config: &Value) -> Policy {
         roles,
         quorum: whole("quorum").map_or(0, |n| u32::try_from(n).unwrap_or(u32::MAX)),
         forbid_self: config.get("forbid-self").and_then(Value::as_bool).unwrap_or(false),
+        passkey: config.get("passkey").is_some_and(|v| !matches!(v, Value::Null | Value::Bool(false))),
         involved: vec![],
         tiers: tiers.iter().take(TIERS_MAX).map(tier).collect(),
     }
@@ -71,6 +72,8 @@ mod tests {
             "escalation":[{"after":"1h","roles":["ciso"]}]}"#);
         assert_eq!((&*p.users[0], &*p.roles[0], p.quorum, p.forbid_self), ("ann", "lead", 2, true));
         assert_eq!((p.tiers[0].after_s, &*p.tiers[0].roles[0]), (3600, "ciso"));
+        assert!(!p.passkey && of(r#"{"passkey":true}"#).passkey && of(r#"{"passkey":"yes"}"#).passkey);
+        assert!(of(r#"{"passkey":false}"#).is_plain());
         assert_eq!(of(r#"{"approvers":{}}"#).users, [Arc::from(NOBODY)]);
         assert_eq!(of(r#"{"approvers":7}"#).users, [Arc::from(NOBODY)]);
         assert_eq!(of(r#"{"approvers":["ann"]}"#).users, [Arc::from("ann")]);

@@ -213,6 +213,11 @@ impl Work<'_> {
         let actions = vec![action];
         let start = self.start();
         let id = stdx::id::uuid_v8(start.at, &[&key.to_string(), &attempt.to_string(), "settlement"]);
+        // Sending it again needs what sending it first needed.
+        let asked = call.approved_by.as_ref().and_then(|id| {
+            self.state.questions().iter().find(|q| q.question.id == *id && q.question.kind == QuestionKind::Question)
+        });
+        let policy = asked.map_or_else(triage::question::Policy::default, |q| q.question.policy.clone());
         let running = until.map_or(String::new(), |t| format!("; it may still be running until {}", t.iso()));
         let message =
             format!("`{step}` was sent and its outcome is unknown ({}){running}. Did it happen?", fault.message);
@@ -236,7 +241,7 @@ impl Work<'_> {
             about: self.subjects(),
             running_until: until,
             schema: Value::Null,
-            policy: triage::question::Policy::default(),
+            policy,
         }
     }
 

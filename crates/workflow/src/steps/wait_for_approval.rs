@@ -27,7 +27,7 @@ static META: StepMeta = StepMeta {
     schema: r#"{"type":"object","properties":{"message":{"type":"string","description":"the question"},"approveLabel":{"type":"string"},"rejectLabel":{"type":"string"},"channels":{"type":"object"}},"additionalProperties":false}"#,
     output: r#"{"type":"object","properties":{"response":{"type":"object","properties":{"approved":{"type":"boolean"}}},"respondedBy":{"type":"string"},"respondedAt":{"type":"string"},"channel":{"type":"string"},"comment":{"type":["string","null"]}}}"#,
     connectors: &[],
-    config: &["guards", "approvers", "quorum", "forbid-self", "escalation"],
+    config: &["guards", "approvers", "quorum", "forbid-self", "passkey", "escalation"],
     example: "- name: ok\n  type: waitForApproval\n  timeout: 4h\n  with:\n    message: \"Isolate {{ inputs.host }}?\"\n    approveLabel: Isolate\n",
 };
 

@@ -177,7 +177,7 @@ function DecisionView({ a, phone, waiting, next }: { a: Approval; phone: boolean
       setBusy('approve');
       setFailed(null);
       try {
-        body.passkey = await sign(a.hash ?? '');
+        body.passkey = await sign(a.id, a.hash ?? '', 'approve');
       } catch (e) {
         setBusy(null);
         setFailed(`Nothing was changed: ${e instanceof Error ? e.message : String(e)}.`);
@@ -185,6 +185,20 @@ function DecisionView({ a, phone, waiting, next }: { a: Approval; phone: boolean
       }
     }
     await send('decide', body, 'approve');
+  };
+  /** Sending it again takes what sending it first took. */
+  const settled = async (body: Record<string, unknown>): Promise<void> => {
+    if (a.passkey_needed && body.verdict === 'again') {
+      setBusy('again');
+      try {
+        body.passkey = await sign(a.id, a.hash ?? '', 'again');
+      } catch (e) {
+        setBusy(null);
+        setFailed(`Nothing was changed: ${e instanceof Error ? e.message : String(e)}.`);
+        return;
+      }
+    }
+    await send('settle', body, String(body.verdict));
   };
   const submit = (): void => {
     const bad = check(schema, answer);
@@ -328,7 +342,7 @@ function DecisionView({ a, phone, waiting, next }: { a: Approval; phone: boolean
           else {
             let out: unknown = output.trim() || undefined;
             if (typeof out === 'string') try { out = JSON.parse(out); } catch { /* plain text is an output too */ }
-            void send('settle', { verdict: sheet, comment: reason.trim(), ...(out !== undefined ? { output: out } : {}) }, sheet!);
+            void settled({ verdict: sheet, comment: reason.trim(), ...(out !== undefined ? { output: out } : {}) });
           }
         }}>
           {sheet === 'again' && <p>The same bytes are sent under the same key, now. If it did happen, it happens twice.</p>}

@@ -1,5 +1,5 @@
 // What one person sets for themselves: theme, density, keys. And who they are here.
-import { Button, SegmentedControl, Switch, TextInput, useMantineColorScheme } from '@mantine/core';
+import { Button, SegmentedControl, Switch, PasswordInput, TextInput, useMantineColorScheme } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { api } from '../../api/client';
@@ -38,6 +38,7 @@ export function Me() {
 function Keys({ user }: { user: { username: string; full_name: string | null } }) {
   const list = useQuery({ queryKey: ['passkeys'], queryFn: ({ signal }) => api<Passkeys>('/api/watchfire/passkeys', { signal }) });
   const [name, setName] = useState('');
+  const [password, setPassword] = useState('');
   const [busy, setBusy] = useState(false);
   const run = async (what: string, f: () => Promise<unknown>, said: string): Promise<void> => {
     setBusy(true);
@@ -45,6 +46,7 @@ function Keys({ user }: { user: { username: string; full_name: string | null } }
       await f();
       toast(said);
       setName('');
+      setPassword('');
     } catch (e) {
       toastError(what, e);
     } finally {
@@ -56,7 +58,7 @@ function Keys({ user }: { user: { username: string; full_name: string | null } }
     <section className="panel"><header><h2>Passkeys</h2></header><div className="body col" style={{ gap: 12 }}>
       <p className="small ink2">They sign what you approve where the policy demands it. The key never leaves your device; the signature is kept with the approval.</p>
       <Loaded query={list} what="Your passkeys" rows={1} height={28}>{(d) => (d.passkeys.length === 0 ? <p className="small ink3">None yet.</p> : <ul>{d.passkeys.map((k) => <li key={k.id} className="row" style={{ minHeight: 32 }}><span className="grow cut">{visible(k.name)}</span><span className="small ink3">added <Moment at={k.created_at} />{k.last_used_at ? <>, used <Moment at={k.last_used_at} /></> : ''}</span><Button size="xs" disabled={busy} onClick={() => void run('Not removed', () => forget(k.id), 'Passkey removed')}>Remove<span className="visually-hidden"> {k.name}</span></Button></li>)}</ul>)}</Loaded>
-      <form className="row" onSubmit={(e) => { e.preventDefault(); if (name.trim()) void run('Not added', () => register(name.trim(), user), 'Passkey added'); }}><TextInput className="grow" aria-label="Name of the new passkey" placeholder="Name, such as Laptop" maxLength={64} value={name} onChange={(e) => setName(e.currentTarget.value)} /><Button type="submit" variant="filled" disabled={busy || !name.trim()}>Add a passkey</Button></form>
+      <form className="row wrap" onSubmit={(e) => { e.preventDefault(); if (name.trim() && password) void run('Not added', () => register(name.trim(), password, user), 'Passkey added'); }}><TextInput className="grow" aria-label="Name of the new passkey" placeholder="Name, such as Laptop" maxLength={64} value={name} onChange={(e) => setName(e.currentTarget.value)} /><PasswordInput className="grow" aria-label="Your password, once more" placeholder="Your password, once more" autoComplete="current-password" value={password} onChange={(e) => setPassword(e.currentTarget.value)} /><Button type="submit" variant="filled" disabled={busy || !name.trim() || !password}>Add a passkey</Button></form>
     </div></section>
   );
 }

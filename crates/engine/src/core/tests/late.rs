@@ -9,7 +9,14 @@ use workflow::{FactKind, Fault, Outcome, Status};
 fn settle(rig: &mut Rig, verdict: triage::Verdict) {
     let filter = QuestionFilter { space: SPACE.into(), open: Some(true), limit: 10, ..QuestionFilter::default() };
     let row = rig.store.read(|r| r.question_list(&filter)).unwrap().pop().expect("a settlement is open");
-    let command = Command::QuestionDecide { id: row.question.id, verdict, hash: None, comment: None, output: None };
+    let command = Command::QuestionDecide {
+        id: row.question.id,
+        verdict,
+        hash: None,
+        comment: None,
+        output: None,
+        signature: None,
+    };
     let by = triage::Actor::person("bob", "api");
     let request = Request { space: SPACE.into(), by, key: None, command };
     rig.commit(Commit { commands: vec![request], ..Commit::default() });

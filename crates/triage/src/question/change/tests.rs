@@ -83,7 +83,8 @@ impl Desk {
     fn approve(&mut self, user: &str, hash: &str) -> Result<QuestionState, RefusalKind> {
         let hash = Some(hash.into());
         let verdict = Verdict::Approve;
-        let command = Command::QuestionDecide { id: Id::from("q"), verdict, hash, comment: None, output: None };
+        let command =
+            Command::QuestionDecide { id: Id::from("q"), verdict, hash, comment: None, output: None, signature: None };
         self.send(user, 1, command).map(|_| self.row().state)
     }
     fn row(&self) -> Arc<QuestionRow> {
@@ -166,7 +167,8 @@ fn what_cannot_be_changed_is_refused_and_nothing_is_changed() {
     let late = Command::QuestionChange { id, hash: hash.as_str().into(), actions, comment: "late".into() };
     assert_eq!(desk.send("bob", 100, late), Err(RefusalKind::Conflict), "it is expired");
     assert_eq!((desk.hash(), desk.row().remarks.len()), (hash, 0));
-    let remark = Command::QuestionRemark { id: Id::from("q"), kind: RemarkKind::Change, to: None, text: Some("x".into()) };
+    let remark =
+        Command::QuestionRemark { id: Id::from("q"), kind: RemarkKind::Change, to: None, text: Some("x".into()) };
     assert_eq!(desk.send("bob", 1, remark), Err(RefusalKind::Invalid), "a change is no remark");
 }
 

@@ -69,7 +69,8 @@ impl Desk {
 
     fn say(&mut self, user: &str, verdict: Verdict) -> Result<QuestionState, RefusalKind> {
         let hash = Some(frozen_hash(&[]).into());
-        let decide = Command::QuestionDecide { id: Id::from("q"), verdict, hash, comment: None, output: None };
+        let decide =
+            Command::QuestionDecide { id: Id::from("q"), verdict, hash, comment: None, output: None, signature: None };
         self.ask_of(user, decide).map_err(|r| r.kind)?;
         Ok(self.row().state)
     }
