@@ -209,6 +209,7 @@ impl World {
             channel: "web".into(),
             comment: None,
             input: None,
+            actions: None,
         }));
     }
 
