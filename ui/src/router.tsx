@@ -61,7 +61,7 @@ const tree = root.addChildren([
     page('/workflows', () => import('./screens/workflows/WorkflowList'), 'WorkflowList', ['q', 'enabled', 'sort', 'order']),
     page('/workflows/gallery', () => import('./screens/workflows/Gallery'), 'Gallery', ['q', 'start', 'sel', 'use']),
     page('/workflows/$id', editor, 'Editor', ['view', 'step', 'rule', 'sample', 'tab', 'version']),
-    page('/executions', () => import('./screens/executions/ExecutionList'), 'ExecutionList', ['view', 'workflow', 'alert', 'case', 'rule']),
+    page('/executions', () => import('./screens/executions/ExecutionList'), 'ExecutionList', ['view', 'workflow', 'alert', 'case', 'rule', 'tests']),
     page('/executions/$id', () => import('./screens/executions/ExecutionPage'), 'ExecutionPage', ['step', 'tab', 'scale']),
     page('/connectors', () => import('./screens/connectors/Connectors'), 'Connectors', ['view', 'q', 'sel', 'type']),
     page('/rules', () => import('./screens/rules/RuleList'), 'RuleList', ['q', 'enabled', 'sort', 'order']),

@@ -35,7 +35,7 @@ export async function routes(page) {
   return [
     ['queue', '/alerts?view=all'], alert && ['alert', `/alerts/${alert}`], ['cases', '/cases?status=all'], kase && ['case', `/cases/${kase}`], ['approvals', '/approvals'],
     approvals?.find((a) => a.kind === 'question') && ['approval', `/approvals/${approvals.find((a) => a.kind === 'question').id}`], approvals?.find((a) => a.kind === 'settlement') && ['settlement', `/approvals/${approvals.find((a) => a.kind === 'settlement').id}`],
-    ['executions', '/executions'], execution && ['execution', `/executions/${execution}`], ['workflows', '/workflows'], workflow && ['editor', `/workflows/${workflow}`], workflow && ['builder', `/workflows/${workflow}?view=builder`], ['new-workflow', '/workflows/new'], ['gallery', '/workflows/gallery'], ['template', '/workflows/gallery?sel=alert-response'], ['template-form', '/workflows/gallery?sel=alert-response&use=true'],
+    ['executions', '/executions'], execution && ['execution', `/executions/${execution}`], ['workflows', '/workflows'], workflow && ['editor', `/workflows/${workflow}`], workflow && ['builder', `/workflows/${workflow}?view=builder`], workflow && ['versions', `/workflows/${workflow}?view=versions`], ['executions-tests', '/executions?tests=true'], ['new-workflow', '/workflows/new'], ['gallery', '/workflows/gallery'], ['template', '/workflows/gallery?sel=alert-response'], ['template-form', '/workflows/gallery?sel=alert-response&use=true'],
     approvals?.find((a) => a.kind === 'input') && ['input', `/approvals/${approvals.find((a) => a.kind === 'input').id}`], ['rules', '/rules'], rule && ['rule', `/rules/${rule}`], ['new-rule', '/rules/new'], ['connectors', '/connectors'], ['new-connector', '/connectors?sel=new'], ['settings', '/settings/me'], ['not-found', '/no-such-page'],
   ].filter(Boolean);
 }
@@ -70,6 +70,28 @@ for (const theme of ['light', 'dark']) {
       await check(`keys ${theme}`);
       await page.keyboard.press('Escape');
     });
+    if (REAL) {
+      await t.test('builder on a real server: forms, catalogue, run, try', async () => {
+        const w = (await call(page, '/api/workflows?size=100&page=1')).body.results.find((x) => x.valid);
+        const close = async () => { await page.keyboard.press('Escape'); await page.getByRole('dialog').waitFor({ state: 'detached' }); };
+        await page.goto(`${s.url}/workflows/${w.id}?view=builder`);
+        await page.locator('.react-flow__node:not([data-id^="trigger"])').first().click();
+        await page.getByRole('textbox', { name: 'Name of the step' }).waitFor();
+        for (const tab of ['Parameters', 'On failure', 'Condition', 'Last run']) { await page.getByRole('tab', { name: tab }).click(); await settle(page); await check(`step ${tab} ${theme}`); }
+        await page.getByRole('button', { name: /^Add a step/ }).first().click();
+        await page.getByRole('combobox', { name: 'Search step types' }).waitFor();
+        await page.getByRole('option').nth(1).waitFor();
+        await check(`catalogue ${theme}`);
+        await close();
+        for (const name of [/^Run…/, 'Try without effect']) {
+          await page.locator('.page-head').getByRole('button', { name }).click();
+          await page.getByRole('dialog').waitFor();
+          await settle(page);
+          await check(`${name} ${theme}`);
+          await close();
+        }
+      });
+    }
     if (!REAL) {
       await t.test('builder: form, picker, catalogue, run, versions, conditions, rerun', async () => {
         const close = async () => { await page.keyboard.press('Escape'); await page.getByRole('dialog').waitFor({ state: 'detached' }); };

@@ -93,6 +93,7 @@ pub(crate) fn workflow(cx: &Ctx, record: &Record) -> Result<Json> {
     let last = ExecutionFilter {
         space: cx.space.clone(),
         workflow: Some(record.id.clone()),
+        test: Some(false),
         limit: 1,
         ..ExecutionFilter::default()
     };
@@ -103,6 +104,7 @@ pub(crate) fn workflow(cx: &Ctx, record: &Record) -> Result<Json> {
         let day = ExecutionFilter {
             space: cx.space.clone(),
             workflow: Some(record.id.clone()),
+            test: Some(false),
             since: Some(since),
             limit: RUNS_LOOKED_AT,
             ..ExecutionFilter::default()

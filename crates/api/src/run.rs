@@ -7,7 +7,7 @@
 use serde_json::{Value as Json, json};
 use std::collections::HashMap;
 use std::sync::Arc;
-use stdx::{Time, Value};
+use stdx::{Id, Time, Value};
 use workflow::{
     Body, Class, Effect, EffectKey, Fact, FactKind, Fault, Hop, Outcome, Role, Settlement, Status, StepPath, Wait,
 };
@@ -120,6 +120,8 @@ pub struct View {
     pub inputs: Body,
     /// What triggered it.
     pub event: Body,
+    /// The run it repeats.
+    pub rerun_of: Option<Id>,
     /// True when somebody asked it to end.
     pub cancelled: bool,
     execution: String,
@@ -168,6 +170,10 @@ impl View {
             FactKind::Started { start, inputs, .. } => {
                 self.inputs = inputs.clone();
                 self.event = start.event.clone();
+                self.rerun_of = match &start.mode {
+                    workflow::Mode::From(earlier, _) => Some(earlier.clone()),
+                    _ => None,
+                };
             }
             FactKind::Entered { path, kind, input, .. } => self.entered(at, path, kind, input),
             FactKind::Left { path, status, output, error, kind, input } => {
@@ -355,7 +361,7 @@ impl View {
                 (format!("answered{code} with an error"), Status::Failed, Some(fault.clone()))
             }
             Outcome::Unknown(fault) => ("outcome unknown".to_owned(), Status::WaitingForInput, Some(fault.clone())),
-            Outcome::Dry(_) => ("dry run: nothing was sent".to_owned(), Status::Completed, None),
+            Outcome::Dry(_) => ("not sent".to_owned(), Status::Completed, None),
         };
         step.delivery = Some(line);
         let resent = attempt > 1 && step.attempts.last().is_some_and(|a| a.finished.is_some());
@@ -366,6 +372,11 @@ impl View {
             last.finished = Some(at);
             last.status = status;
             last.error.clone_from(&error);
+        }
+        if let (true, Outcome::Dry(output)) = (step.closes, outcome) {
+            step.status = status;
+            step.finished = Some(at);
+            step.output = output.clone();
         }
         if let (true, Outcome::Answered(result)) = (step.closes, outcome) {
             step.status = status;

@@ -209,17 +209,18 @@ impl Programs {
     }
 }
 
-/// What `decide` may know of a workflow; its inputs it checks itself when it starts.
+/// What `decide` may know of a workflow. A record of an older version says nothing of its inputs: then the child checks them when it starts.
 fn workflow_view(id: &Id, record: &store::Record) -> WorkflowView {
     let flag = |key: &str| record.body.get(key).and_then(Value::as_bool).unwrap_or(false);
+    let schema = |key: &str| record.body.path(&["summary", key]).cloned().unwrap_or_default();
     WorkflowView {
         id: id.0.clone(),
         name: record.body.get("name").and_then(Value::as_str).unwrap_or_default().into(),
         enabled: flag("enabled"),
         valid: flag("valid"),
         version: record.version,
-        inputs: Value::Null,
-        outputs: Value::Null,
+        inputs: schema("inputs"),
+        outputs: schema("outputs"),
     }
 }
 

@@ -139,6 +139,8 @@ pub struct ExecutionFilter {
     pub alert: Option<Id>,
     /// Changed this case.
     pub case: Option<Id>,
+    /// Test runs alone, or none of them.
+    pub test: Option<bool>,
     /// Arrived at or after.
     pub since: Option<Time>,
     /// Oldest first.
@@ -230,6 +232,9 @@ fn filter(f: &ExecutionFilter, with_statuses: bool) -> Where {
     }
     if let Some(case) = &f.case {
         w.and("id IN (SELECT execution FROM user_action WHERE \"case\" = ?)", [boxed(case.0.clone())]);
+    }
+    if let Some(test) = f.test {
+        w.and("test = ?", [Box::new(test) as Box<dyn ToSql>]);
     }
     if let Some(since) = f.since {
         w.and("arrived >= ?", [Box::new(since.0) as Box<dyn ToSql>]);

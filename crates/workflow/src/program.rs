@@ -419,6 +419,7 @@ impl Program {
             enabled: self.enabled,
             triggers: self.triggers.iter().map(|t| t.kind.clone()).collect(),
             inputs: self.inputs.schema.clone(),
+            outputs: self.outputs.clone(),
             effect: self.class(),
             steps: self.steps.len(),
             approvals: self.steps.iter().filter(|s| &*s.kind == "waitForApproval").count(),
@@ -441,6 +442,8 @@ pub struct Meta {
     pub triggers: Vec<Arc<str>>,
     /// JSON Schema of the inputs.
     pub inputs: Value,
+    /// JSON Schema of the outputs; `Null` where none is declared.
+    pub outputs: Value,
     /// Worst class.
     pub effect: Class,
     /// Number of steps.

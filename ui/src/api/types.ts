@@ -187,7 +187,7 @@ export type StepExecution = {
 };
 export type Catalogue = { steps: StepType[]; connectors: ConnectorType[] };
 export type StepType = { type: string; title: string; description: string; group: 'flow' | 'people' | 'data' | 'cases' | 'security' | 'ai' | 'connectors' | 'http' | 'elastic';
-  effect: Effect; schema: object; connector_types: string[]; example: string | null };   // schema: JSON Schema of `with`
+  effect: Effect; schema: object; connector_types: string[]; example: string | null; provided?: boolean };   // schema: JSON Schema of `with`
 export type ConnectorType = { id: string; title: string; description: string; config: object; secrets: object; testable: boolean; steps: string[] };   // JSON Schemas
 export type Setup = { done: boolean; dismissed: boolean; es_url: string | null;
   steps: { id: 'server' | 'events' | 'rules' | 'connector' | 'workflow' | 'team'; done: boolean; detail: string }[];

@@ -175,7 +175,7 @@ export function Shell() {
         {s.stale && (
           <div className="stale" role="status">
             <IconWifiOff size={15} stroke={1.7} aria-hidden />
-            <b>Not live {first ? 'yet' : `since ${moment(new Date(s.lastAt).toISOString(), now)}`}.</b> Shown values may be old. Decisions still work.
+            <b>Not live {first ? 'yet' : `since ${moment(new Date(s.lastAt).toISOString(), now)}`}.</b> Shown values may be old. A decision is sent all the same and says whether it arrived.
             {s.retryAt !== null && s.retryAt > now && <span className="right">next try {age(s.retryAt - now)}</span>}
           </div>
         )}

@@ -206,7 +206,7 @@ pub(crate) fn wire(cx: &Ctx, row: &QuestionRow, whole: bool) -> Result<Json> {
         .map(|(step, template)| json!({"step": step, "class": "destructive", "template": template}))
         .collect();
     let settlement = if q.kind == QuestionKind::Settlement { settlement(q) } else { Json::Null };
-    Ok(json!({
+    let mut wire = json!({
         "id": q.id, "kind": q.kind, "state": state_word(row.state), "version": triage::version_text(row.version), "question": q.message,
         "approve_label": q.approve_label, "reject_label": q.reject_label, "effect": effect(row),
         "hash": (q.kind != QuestionKind::Input).then_some(&q.hash),
@@ -222,7 +222,13 @@ pub(crate) fn wire(cx: &Ctx, row: &QuestionRow, whole: bool) -> Result<Json> {
         "remarks": row.remarks.iter().map(remark_wire).collect::<Vec<_>>(),
         "may_decide": open && may, "may_not_because": why_not,
         "decisions": answers(row), "settlement": settlement,
-    }))
+    });
+    if let (QuestionKind::Input, Some(o)) = (q.kind, wire.as_object_mut()) {
+        let response = row.answers.iter().rev().find_map(|a| a.output.as_ref());
+        o.insert("schema".into(), Json::from(&q.schema));
+        o.insert("response".into(), response.map_or(Json::Null, Json::from));
+    }
+    Ok(wire)
 }
 
 /// Something said, or a change with what it replaced and made void.

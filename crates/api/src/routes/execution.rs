@@ -7,7 +7,7 @@
 use crate::error::{ApiError, ErrorCode, Result};
 use crate::extras;
 use crate::http::{Ctx, Reply};
-use crate::routes::{approval, workflow as workflows};
+use crate::routes::{approval, execution_start, workflow as workflows};
 use crate::run::{self, View};
 use crate::table::{Access, Method, Route, h};
 use engine::handle::RunRequest;
@@ -182,8 +182,6 @@ struct Paged {
     workflows: Vec<Id>,
     rules: Vec<Id>,
     by: Vec<String>,
-    /// `production`, `test`.
-    kinds: Vec<String>,
     /// Started and finished, each after and before.
     times: [Option<Time>; 4],
     parent: Option<String>,
@@ -196,7 +194,6 @@ impl Paged {
         self.workflows.len() <= 1
             && self.rules.len() <= 1
             && self.by.is_empty()
-            && self.kinds.is_empty()
             && self.times.iter().all(Option::is_none)
             && self.parent.is_none()
             && !self.by_end
@@ -205,7 +202,6 @@ impl Paged {
         (self.workflows.is_empty() || self.workflows.contains(&row.workflow))
             && (self.rules.is_empty() || row.rule.as_ref().is_some_and(|r| self.rules.contains(r)))
             && (self.by.is_empty() || self.by.iter().any(|b| **b == *row.principal))
-            && (self.kinds.is_empty() || self.kinds.iter().any(|k| (k == "test") == row.test))
             && self
                 .parent
                 .as_ref()
@@ -284,6 +280,8 @@ fn paged(cx: &Ctx, workflow: Option<&str>) -> Result<Paged> {
         rule: rules.first().filter(|_| rules.len() == 1).cloned(),
         alert: one_of(cx, "alertId")?,
         case: one_of(cx, "caseId")?,
+        // Both named is as if neither were.
+        test: kinds.first().filter(|k| kinds.iter().all(|other| other == *k)).map(|k| k == "test"),
         since: None,
         ascending: cx.query.get("sortOrder") == Some("asc"),
         offset: from.unwrap_or_else(|| (page - 1).saturating_mul(size)) as u64,
@@ -296,7 +294,6 @@ fn paged(cx: &Ctx, workflow: Option<&str>) -> Result<Paged> {
         workflows,
         rules,
         by: cx.query.comma_list("executedBy"),
-        kinds,
         times,
         parent: None,
         by_end,
@@ -464,6 +461,11 @@ async fn get(cx: Ctx) -> Result<Reply> {
     let inputs = value(&cx, &head.id, &view.inputs)?;
     let context = json!({"inputs": inputs, "event": event});
     let context = if context.to_string().len() <= CONTEXT_BYTES_MAX { context } else { Json::Null };
+    let (rerun_of, reruns) = execution_start::links(&cx, &head, &view)?;
+    if let Some(o) = wire.get_mut("watchfire").and_then(Json::as_object_mut) {
+        o.insert("rerun_of".into(), json!(rerun_of));
+        o.insert("reruns".into(), json!(reruns));
+    }
     if let Some(o) = wire.as_object_mut() {
         o.insert("createdAt".into(), json!(head.arrived.iso()));
         o.insert("version".into(), json!(head.version));

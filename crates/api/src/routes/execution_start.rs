@@ -8,11 +8,17 @@ use crate::error::{ApiError, Result};
 use crate::http::{Ctx, Reply, YAML_BODY_BYTES_MAX};
 use crate::routes::execution::{head, inputs, object, value, view};
 use crate::routes::workflow as workflows;
+use crate::run::View;
 use crate::table::{Access, Method, Route, h};
 use serde_json::{Value as Json, json};
 use stdx::{Id, Value};
-use store::Noun;
+use store::{AuditFilter, ExecutionRow, Noun};
 use workflow::{Body, Cause, Mode, Program, Start};
+
+/// What the audit entry of a rerun says of itself; it stands at the run it repeats.
+const RERUN: &str = "workflow.rerun";
+/// Reruns of one run that it lists, newest first.
+const RERUNS_MAX: u64 = 100;
 
 const RUN: Access = Access::Needs("workflows:execute");
 
@@ -34,7 +40,9 @@ pub const ROUTES: &[Route] = &[
 
 /// A start by the person who asks.
 fn start_of(cx: &Ctx, workflow: Id, version: u64) -> Start {
-    let execution = crate::ids::uuid();
+    // Ids of runs stand in the order of their start: lists go by them.
+    let execution = stdx::id::uuid_v7(cx.now, crate::auth::random());
+    let execution = Id::from(execution);
     Start {
         execution: execution.clone(),
         root: execution,
@@ -49,12 +57,16 @@ fn start_of(cx: &Ctx, workflow: Id, version: u64) -> Start {
     }
 }
 
-/// Starts; a repeated request with the same key gets the run of its first attempt.
+/// Starts; a repeated request with the same key gets the run of its first attempt. A rerun is noted at the run it repeats, which is how
+/// that one finds it.
 async fn begin(cx: &Ctx, mut start: Start) -> Result<Reply> {
-    if cx.key()?.is_some() {
+    let of = match &start.mode {
+        Mode::From(earlier, _) => Some((RERUN, ("execution".into(), earlier.clone()))),
+        _ => cx.key()?.map(|_| ("workflow.test", ("workflow".into(), start.workflow.clone()))),
+    };
+    if let Some((action, of)) = of {
         let details = Value::object([("execution", Value::from(start.execution.clone()))]);
-        let of = ("workflow".into(), start.workflow.clone());
-        let noted = cx.command(triage::Command::Note { action: "workflow.test".into(), of, details }).await?;
+        let noted = cx.command(triage::Command::Note { action: action.into(), of, details }).await?;
         let first = noted.get("execution").and_then(Value::as_str).map(Id::from);
         let first = first.ok_or_else(|| ApiError::internal("the first answer of a keyed run has no id"))?;
         if cx.read(|r| r.execution_get(&first))?.is_some() {
@@ -159,29 +171,63 @@ async fn rerun(cx: Ctx) -> Result<Reply> {
     if !head.status.is_terminal() {
         return Err(ApiError::conflict(format!("Workflow execution \"{}\" has not ended yet", head.id)));
     }
+    if &*head.mode == "step" {
+        return Err(ApiError::invalid("a test of one step is not rerun: test the step again"));
+    }
     let body = cx.json_or_empty()?;
     let view = view(&cx, &head.id)?;
     let (inputs, event) = (value(&cx, &head.id, &view.inputs)?, value(&cx, &head.id, &view.event)?);
-    let mut start = Start {
+    let program = program(&cx, &head.workflow, head.version)?;
+    let from = match body.get("from") {
+        // From the first step on is the whole of it, with nothing kept.
+        None | Some(Json::Null) => program.root.0.first().map(|ix| program.steps[*ix].name.clone()),
+        Some(Json::String(from)) => {
+            let step = view.steps.iter().find(|s| s.id == *from || *s.name == **from);
+            Some(
+                step.ok_or_else(|| ApiError::not_found(format!("Step execution with id \"{from}\" not found")))?
+                    .name
+                    .clone(),
+            )
+        }
+        Some(_) => return Err(ApiError::invalid("[request body.from]: expected value of type [string]")),
+    };
+    let from = from.ok_or_else(|| ApiError::invalid("Workflow is not valid."))?;
+    let rows = cx.read(|r| r.journal_read(&head.id, 0))?;
+    let facts: Vec<_> = rows.into_iter().flat_map(|row| row.facts).collect();
+    let load = |body: &Body| value(&cx, &head.id, body).map_or(Value::Null, Value::from);
+    let start = Start {
+        // What was tried without effect is tried again without one.
+        dry: head.dry,
         test: head.test,
         inputs: Body::from(Value::from(inputs)),
         event: Body::from(Value::from(event)),
+        earlier: Body::from(workflow::rerun::earlier(&facts, &program, &load)),
+        mode: Mode::From(head.id.clone(), from),
         ..start_of(&cx, head.workflow.clone(), head.version)
     };
-    match body.get("from") {
-        None | Some(Json::Null) => {}
-        Some(Json::String(from)) => {
-            let step = view.steps.iter().find(|s| s.id == *from || *s.name == **from);
-            let step =
-                step.ok_or_else(|| ApiError::not_found(format!("Step execution with id \"{from}\" not found")))?;
-            let program = program(&cx, &head.workflow, head.version)?;
-            let rows = cx.read(|r| r.journal_read(&head.id, 0))?;
-            let facts: Vec<_> = rows.into_iter().flat_map(|row| row.facts).collect();
-            let load = |body: &Body| value(&cx, &head.id, body).map_or(Value::Null, Value::from);
-            start.earlier = Body::from(workflow::rerun::earlier(&facts, &program, &load));
-            start.mode = Mode::From(head.id.clone(), step.name.clone());
-        }
-        Some(_) => return Err(ApiError::invalid("[request body.from]: expected value of type [string]")),
-    }
     begin(&cx, start).await
+}
+
+/// What a run repeats, and what repeated it: `rerun_of`, `reruns`.
+pub(crate) fn links(cx: &Ctx, head: &ExecutionRow, view: &View) -> Result<(Option<Id>, Vec<Id>)> {
+    if !head.status.is_terminal() {
+        return Ok((view.rerun_of.clone(), Vec::new()));
+    }
+    let filter = AuditFilter {
+        of: Some(("execution".into(), head.id.clone())),
+        action: Some(RERUN.into()),
+        limit: RERUNS_MAX,
+        ..AuditFilter::default()
+    };
+    let mut reruns = Vec::new();
+    for row in cx.read(|r| r.audit_list(&filter))? {
+        let id = row.body.as_ref().and_then(|b| b.get("execution")).and_then(Value::as_str).map(Id::from);
+        let Some(id) = id.filter(|id| !reruns.contains(id)) else { continue };
+        // Noted before it is started, and kept after it is removed.
+        if cx.read(|r| r.execution_get(&id))?.is_some_and(|e| e.space == head.space) {
+            reruns.push(id);
+        }
+    }
+    reruns.reverse();
+    Ok((view.rerun_of.clone(), reruns))
 }

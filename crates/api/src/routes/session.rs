@@ -114,7 +114,8 @@ async fn me(cx: Ctx) -> Result<Reply> {
         "organisation": Json::Null,
         "version": env!("CARGO_PKG_VERSION"),
         "demo": cx.state.config.demo,
-        "features": {"undo": true, "alert_history": true, "rule_check": true, "setup": true, "search": true, "model": model, "versions": true, "conditions": true, "passkeys": true},
+        "features": {"undo": true, "alert_history": true, "rule_check": true, "setup": true, "search": true, "model": model, "versions": true,
+                     "dry_run": true, "step_test": true, "rerun": true, "input_forms": true, "conditions": true, "passkeys": true},
     })))
 }
 

@@ -217,6 +217,8 @@ pub(crate) async fn body_of(cx: &Ctx, yaml: &str, old: Option<&Record>) -> Resul
             ("triggers", Value::array(m.triggers.iter().cloned().map(Value::from))),
             ("steps", m.steps.into()),
             ("approvals", m.approvals.into()),
+            ("inputs", m.inputs.clone()),
+            ("outputs", m.outputs.clone()),
         ])
     });
     let kept = |key: &str, new: Value| old.and_then(|o| o.body.get(key).cloned()).unwrap_or(new);

@@ -63,6 +63,7 @@ async fn list(cx: Ctx) -> Result<Reply> {
     let filter = ExecutionFilter {
         space: cx.space.clone(),
         workflow: Some(record.id.clone()),
+        test: Some(false),
         limit: COUNTED_MAX,
         ..ExecutionFilter::default()
     };

@@ -112,6 +112,81 @@ async fn a_test_of_unsaved_text_leaves_no_workflow_behind() {
 }
 
 #[tokio::test]
+async fn a_rerun_is_linked_both_ways_and_a_dry_run_stays_one() {
+    let s = server().await;
+    s.post("/api/workflows/workflow", json!({"yaml": yaml("again"), "id": "again"})).await.expect(200);
+    let first = s.post("/api/workflows/workflow/again/run", json!({"inputs": {}})).await.expect(200);
+    let first = ended(&s, first["workflowExecutionId"].as_str().unwrap()).await;
+    assert_eq!((&first["watchfire"]["rerun_of"], &first["watchfire"]["reruns"]), (&Value::Null, &json!([])));
+    let rerun = format!("/api/workflows/executions/{}/rerun", first["id"].as_str().unwrap());
+    let step = first["stepExecutions"][0]["id"].clone();
+    let mut reruns = Vec::new();
+    for body in [json!({}), json!({"from": step})] {
+        let again = s.post(&rerun, body).await.expect(200);
+        let again = ended(&s, again["workflowExecutionId"].as_str().unwrap()).await;
+        assert_eq!((again["status"].as_str(), &again["watchfire"]["rerun_of"]), (Some("completed"), &first["id"]));
+        assert_eq!(again["stepExecutions"].as_array().map(Vec::len), first["stepExecutions"].as_array().map(Vec::len));
+        reruns.push(again["id"].clone());
+    }
+    let after = ended(&s, first["id"].as_str().unwrap()).await;
+    assert_eq!(after["watchfire"]["reruns"], Value::Array(reruns));
+    s.post(&rerun, json!({"from": "nobody"})).await.expect(404);
+
+    let body = json!({"workflowId": "again", "inputs": {}, "dryRun": true});
+    let tried = s.post("/api/workflows/test", body).await.expect(200);
+    let tried = ended(&s, tried["workflowExecutionId"].as_str().unwrap()).await;
+    let again = s.post(&format!("/api/workflows/executions/{}/rerun", tried["id"].as_str().unwrap()), json!({})).await;
+    let again = ended(&s, again.expect(200)["workflowExecutionId"].as_str().unwrap()).await;
+    assert_eq!((&again["watchfire"]["dry_run"], &again["isTestRun"]), (&json!(true), &json!(true)));
+
+    let name = first["stepExecutions"][0]["stepId"].clone();
+    let body = json!({"workflowId": "again", "stepId": name, "contextOverride": {}});
+    let one = s.post("/api/workflows/step/test", body).await.expect(200);
+    let one = one["workflowExecutionId"].as_str().unwrap();
+    ended(&s, one).await;
+    let refused = s.post(&format!("/api/workflows/executions/{one}/rerun"), json!({})).await.message(400);
+    assert!(refused.contains("test the step again"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_form_shows_its_schema_and_its_answer_and_a_caller_knows_what_the_child_needs() {
+    let s = server().await;
+    let ask = "name: asks\nenabled: true\ntriggers: [{ type: manual }]\ninputs:\n  required: [host]\n  properties:\n    host: { type: string }\n\
+               steps:\n  - name: ask\n    type: waitForInput\n    with:\n      message: what now\n      schema:\n        required: [yes]\n        \
+               properties:\n          yes: { type: boolean }\n";
+    s.post("/api/workflows/workflow", json!({"yaml": ask, "id": "asks"})).await.expect(200);
+    let run = s.post("/api/workflows/workflow/asks/run", json!({"inputs": {"host": "h"}})).await.expect(200);
+    let run = run["workflowExecutionId"].as_str().unwrap().to_owned();
+    let began = std::time::Instant::now();
+    let row = loop {
+        let list = s.get(&format!("/api/watchfire/approvals?execution={run}")).await.expect(200);
+        if let Some(row) = list["approvals"].get(0) {
+            break row.clone();
+        }
+        assert!(began.elapsed().as_secs() < 20, "nobody is asked");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    };
+    assert_eq!((row["kind"].as_str(), &row["response"]), (Some("input"), &Value::Null));
+    assert_eq!(row["schema"]["properties"]["yes"]["type"], "boolean");
+    let resume = format!("/api/workflows/executions/{run}/resume");
+    let body = |yes: Value| json!({"input": {"yes": yes}, "stepExecutionId": row["step_execution"]});
+    s.post(&resume, body(json!("perhaps"))).await.expect(400);
+    s.post(&resume, body(json!(true))).await.expect(200);
+    let row = s.get(&format!("/api/watchfire/approvals/{}", row["id"].as_str().unwrap())).await.expect(200);
+    assert_eq!((row["state"].as_str(), &row["response"]), (Some("answered"), &json!({"yes": true})));
+
+    let call = "name: calls\nenabled: true\ntriggers: [{ type: manual }]\nsteps:\n  - name: call\n    type: workflow.execute\n    with: { \
+                workflow-id: asks, inputs: {} }\n";
+    s.post("/api/workflows/workflow", json!({"yaml": call, "id": "calls"})).await.expect(200);
+    let run = s.post("/api/workflows/workflow/calls/run", json!({"inputs": {}})).await.expect(200);
+    let run = ended(&s, run["workflowExecutionId"].as_str().unwrap()).await;
+    assert_eq!(run["status"], "failed");
+    assert!(run["error"]["message"].as_str().is_some_and(|m| m.contains("host")), "{run}");
+    let children = s.get(&format!("/api/workflows/executions/{}/children", run["id"].as_str().unwrap())).await;
+    assert_eq!(children.expect(200)["total"], 0);
+}
+
+#[tokio::test]
 async fn executions_are_filtered_by_time_and_kind() {
     let s = server().await;
     s.post("/api/workflows/workflow", json!({"yaml": yaml("w"), "id": "w"})).await.expect(200);

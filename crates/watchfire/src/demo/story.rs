@@ -55,7 +55,10 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         listen: args.listen,
         es_listen: args.es_listen,
         public_url: None,
-        egress_allow: vec![doubles.http.to_string(), doubles.ssh.to_string()],
+        egress_allow: [doubles.http.to_string(), doubles.ssh.to_string()]
+            .into_iter()
+            .chain(crate::config::egress_of_environment())
+            .collect(),
         unbound_ask: true,
         password: Some(elastic.clone()),
         demo: true,

@@ -1,5 +1,5 @@
 // Executions over all workflows, newest first.
-import { Button } from '@mantine/core';
+import { Button, Switch } from '@mantine/core';
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { IconX } from '@tabler/icons-react';
 import { useCallback } from 'react';
@@ -24,7 +24,7 @@ function Split({ e }: { e: ExecutionItem }) {
 
 const COLUMNS: Column<ExecutionItem>[] = [
   { id: 'state', label: 'State', width: '136px', render: (e) => <StateChip status={e.status} /> },
-  { id: 'workflow', label: 'Workflow', width: 'minmax(160px, 1.2fr)', render: (e) => <div className="cut"><span className="name">{visible(e.workflowName)}</span> <span className="mono ink3">{shortId(e.id)}</span></div> },
+  { id: 'workflow', label: 'Workflow', width: 'minmax(160px, 1.2fr)', render: (e) => <div className="cut"><span className="name">{visible(e.workflowName)}</span> <span className="mono ink3">{shortId(e.id)}</span>{e.watchfire.dry_run ? <span className="chip outline" style={{ marginLeft: 6 }}>without effect</span> : e.isTestRun ? <span className="chip outline" style={{ marginLeft: 6 }}>test</span> : null}</div> },
   { id: 'cause', label: 'Started by', width: 'minmax(120px, 1fr)', hide: true, render: (e) => <div className="cut small"><span className="ink3">{e.triggeredBy}</span> {visible(e.watchfire.cause ?? '')}</div> },
   { id: 'effect', label: 'Effect', width: '104px', hide: true, render: (e) => <Effect effect={e.watchfire.effect} /> },
   { id: 'took', label: 'Queue, run, waits', width: '160px', hide: true, render: (e) => <Split e={e} /> },
@@ -36,7 +36,7 @@ export function ExecutionList() {
   const [url, setUrl] = useUrl();
   const go = useGo();
   const view = VIEWS.find((v) => v[0] === (url.view ?? 'all')) ?? VIEWS[0]!;
-  const p = { statuses: view[2], workflowId: url.workflow, alertId: url.alert, caseId: url.case, ruleId: url.rule, size: SIZE };
+  const p = { statuses: view[2], workflowId: url.workflow, alertId: url.alert, caseId: url.case, ruleId: url.rule, size: SIZE, executionTypes: url.tests === 'true' ? undefined : 'production' };
   const list = useInfiniteQuery({
     queryKey: ['executions', 'list', p],
     queryFn: ({ pageParam, signal }) => api<List>(`/api/workflows/executions${qs({ ...p, page: pageParam })}`, { signal }),
@@ -52,7 +52,7 @@ export function ExecutionList() {
   const narrowed = url.workflow ?? url.alert ?? url.case ?? url.rule;
   return (
     <div className="page">
-      <PageHead title="Executions">
+      <PageHead title="Executions" actions={<Switch size="xs" label="Tests too" checked={url.tests === 'true'} onChange={(e) => setUrl({ tests: e.currentTarget.checked ? 'true' : undefined })} />}>
         <div className="tabs" role="tablist" aria-label="Views">{VIEWS.map(([id, label]) => <button key={id} type="button" role="tab" className="tab" aria-selected={view[0] === id} onClick={() => setUrl({ view: id === 'all' ? undefined : id })}>{label} <span className="n">{head ? count(head.counts[id as keyof List['counts']]) : ''}</span></button>)}</div>
       </PageHead>
       {narrowed && <div className="filter-bar small"><span className="ink2">Only those of {url.workflow ? 'workflow' : url.alert ? 'alert' : url.case ? 'case' : 'rule'} <span className="mono">{shortId(narrowed)}</span></span><Button size="xs" leftSection={<IconX size={13} stroke={1.7} />} onClick={() => setUrl({ workflow: undefined, alert: undefined, case: undefined, rule: undefined })}>Show all</Button></div>}

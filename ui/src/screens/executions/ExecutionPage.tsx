@@ -28,6 +28,9 @@ export function ExecutionPage() {
   return <div className="page">{one.data ? <Run key={id} e={one.data} /> : <><PageHead title="Execution" detail crumbs={[{ to: '/executions', label: 'Executions' }]} /><Loaded query={one} what="This execution">{() => null}</Loaded></>}</div>;
 }
 
+/** Text that was tried as it stood in an editor: no workflow is stored of it. */
+const unsaved = (e: Execution): boolean => e.isTestRun && e.workflowId.startsWith('test-');
+
 const LEGEND: [string, string][] = [['queue', 'queue'], ['run', 'run'], ['failed', 'failed try'], ['backoff', 'back-off'], ['person', 'waits for a person']];
 
 function Run({ e }: { e: Execution }) {
@@ -91,7 +94,7 @@ function Run({ e }: { e: Execution }) {
       <div className="fact-bar">
         <span>Started by {w.rule && w.alerts[0] ? <Go to={`/alerts/${w.alerts[0]}`}>{visible(w.rule.name)}</Go> : <b>{w.cause ?? e.triggeredBy}</b>}{w.alerts.length > 1 ? ` and ${w.alerts.length - 1} more` : ''}</span>
         {w.case && <span>Case <Go to={`/cases/${w.case.id}`}>{w.case.number ?? visible(w.case.title)}</Go></span>}
-        <span>Version <Go to={`/workflows/${e.workflowId}`}>{e.version !== null ? `v${e.version}` : 'open'}</Go></span>
+        {unsaved(e) ? <span>Of unsaved text</span> : <span>Version <Go to={`/workflows/${e.workflowId}`}>{e.version !== null ? `v${e.version}` : 'open'}</Go></span>}
         <span>Started <b><Moment at={e.startedAt} /></b></span><span>Runs as <b>{e.executedBy}</b></span>
         {w.rerun_of && <span>Rerun of <Go to={`/executions/${w.rerun_of}`}>…{w.rerun_of.slice(-6)}</Go></span>}{w.reruns && w.reruns.length > 0 && <span>Rerun as {w.reruns.slice(-3).map((x, i) => <span key={x}>{i ? ', ' : ''}<Go to={`/executions/${x}`}>…{x.slice(-6)}</Go></span>)}</span>}
         <span className="right num">Queue <b>{duration(w.queue_ms)}</b>&ensp; Run <b>{duration(w.run_ms)}</b>&ensp; Waits <b>{duration(w.wait_ms)}</b></span>
@@ -216,6 +219,7 @@ function Next({ e, all }: { e: Execution; all: Row[] }) {
   let text: React.ReactNode = null;
   if (isTerminal(e.status)) text = e.status === 'completed' ? 'Nothing: it is done.' : `Nothing: it ${e.status === 'failed' ? 'failed' : stateWord(e.status)}.`;
   else if (a && a.kind === 'settlement') text = <>Somebody says whether <code>{a.step}</code> happened: <Go to={`/approvals/${a.id}`}>{visible(a.question)}</Go> Until then this branch stands still.</>;
+  else if (a && a.kind === 'input') text = <>When somebody fills in the form <Go to={`/approvals/${a.id}`}>{visible(a.question)}</Go>, the run goes on. {a.expires_at ? <>If nobody does by {moment(a.expires_at, now)}, {visible(a.on_expiry)}.</> : ''}</>;
   else if (a) text = <>When {a.quorum.needed - a.quorum.given > 1 ? `${a.quorum.needed - a.quorum.given} people approve` : 'somebody approves'}, {a.actions.length ? <>{a.actions.map((x, i) => <span key={x.index}>{i ? ', ' : ''}<code>{x.step}</code> runs{x.target.host ? ` on ${x.target.host}` : ''}</span>)}</> : 'it goes on'}. {a.expires_at ? <>If nobody does by {moment(a.expires_at, now)}, {visible(a.on_expiry)}.</> : ''}</>;
   else { const f = all.find((r) => r.step === null); text = f ? <>After this, <code>{visible(f.name)}</code> runs.</> : 'It finishes.'; }
   return <div className="row top" style={{ padding: '12px 16px', borderTop: '1px solid var(--line)' }}><b>Next</b><span className="grow" style={{ overflowWrap: 'anywhere' }}>{text}</span></div>;
@@ -239,8 +243,8 @@ function Inspector({ e, s, onRerun }: { e: Execution; s: StepExecution; onRerun:
         <div className="small ink2" style={{ marginTop: 2 }}><span className="mono">{s.stepType}</span>{w?.connector && <> · connector <Go to="/connectors" search={{ sel: w.connector.id }}>{visible(w.connector.name)}</Go></>}</div>
         <div className="row wrap" style={{ marginTop: 8 }}>
           {onRerun && <Button size="xs" leftSection={<IconRotateClockwise size={13} stroke={1.7} />} onClick={onRerun}>Rerun from here…</Button>}
-          {line && <Button size="xs" onClick={() => go(`/workflows/${e.workflowId}`, { step: s.stepId })}>YAML, line {line}</Button>}
-          {w?.approval && <Go to={`/approvals/${w.approval}`} className="small">{s.stepType === 'waitForApproval' ? 'the approval' : 'the settlement'}</Go>}
+          {line && !unsaved(e) && <Button size="xs" onClick={() => go(`/workflows/${e.workflowId}`, { step: s.stepId })}>YAML, line {line}</Button>}
+          {w?.approval && <Go to={`/approvals/${w.approval}`} className="small">{s.stepType === 'waitForApproval' ? 'the approval' : s.stepType === 'waitForInput' ? 'the form' : 'the settlement'}</Go>}
           <Menu><Menu.Target><Button size="xs" aria-label="More">…</Button></Menu.Target><Menu.Dropdown><Menu.Item onClick={() => void copy(s.id)}>Copy the id of this step execution</Menu.Item><Menu.Item onClick={() => void copy(`steps.${s.stepId}.output`)}>Copy the path steps.{s.stepId}.output</Menu.Item><Menu.Item onClick={() => void copy(JSON.stringify(data?.output ?? null, null, 2))}>Copy the output</Menu.Item></Menu.Dropdown></Menu>
         </div>
       </div>
@@ -267,7 +271,7 @@ function Inspector({ e, s, onRerun }: { e: Execution; s: StepExecution; onRerun:
             return v === undefined || v === null ? <div className="small ink3">{tab === 'input' ? 'No input.' : isTerminal(s.status) ? 'No output.' : 'No output yet.'}</div> : <div><div className="code"><Json value={v} root={tab === 'output' ? `steps.${s.stepId}.output` : ''} /></div><div className="row tiny ink3" style={{ marginTop: 4 }}>{bytes(size)} · click a name to copy its path</div></div>;
           }}</Loaded>
         )}
-        {w?.request && tab !== 'attempts' && <div><div className="strong" style={{ marginBottom: 4 }}>Request sent</div><pre className="code" tabIndex={0}><Outside text={w.request} className="" /></pre><div className="tiny ink3" style={{ marginTop: 4 }}>{w.secrets.length ? `secrets by name: ${w.secrets.join(', ')}` : ''}{w.key ? ` key ${w.key}` : ''}{w.delivery ? ` · ${w.delivery}` : ''}</div></div>}
+        {w?.request && tab !== 'attempts' && <div><div className="strong" style={{ marginBottom: 4 }}>{w.delivery === 'not sent' ? 'What would be sent' : 'Request sent'}</div><pre className="code" tabIndex={0}><Outside text={w.request} className="" /></pre><div className="tiny ink3" style={{ marginTop: 4 }}>{w.secrets.length ? `secrets by name: ${w.secrets.join(', ')}` : ''}{w.key ? ` key ${w.key}` : ''}{w.delivery ? ` · ${w.delivery}` : ''}</div></div>}
         <div className="tiny ink3">started <Moment at={s.startedAt} />{s.finishedAt ? <>, finished <Moment at={s.finishedAt} /></> : ''} · start number {s.globalExecutionIndex}{s.stepExecutionIndex > 0 ? ` · pass ${s.stepExecutionIndex}` : ''}</div>
       </div>
     </>

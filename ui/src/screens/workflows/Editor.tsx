@@ -180,8 +180,9 @@ function Body({ w }: { w: Workflow | null }) {
     if (n) handle.current.goTo(n.range.startLine);
   }, [graph, url.step]);
 
-  const save = useCallback(async (): Promise<Workflow | null> => {
+  const write_ = useCallback(async (): Promise<Workflow | null> => {
     if (!write || busy) return null;
+    if (w && text === base) { toast('Nothing has changed since it was saved'); return null; }
     setBusy(true);
     try {
       const r = w ? await api<Workflow>(`/api/workflows/workflow/${seg(w.id)}`, { method: 'PUT', body: { yaml: text } }) : await api<Workflow>('/api/workflows/workflow', { body: { yaml: text } });
@@ -200,7 +201,19 @@ function Body({ w }: { w: Workflow | null }) {
     } finally {
       setBusy(false);
     }
-  }, [w, text, write, busy, go, url.rule]);
+  }, [w, text, base, write, busy, go, url.rule]);
+  const latest = useRef(write_);
+  latest.current = write_;
+  /** A field of the form writes when it is left: a save with the keyboard leaves it for a moment, so that what stands in it is saved too. */
+  const save = useCallback((): void => {
+    const at = document.activeElement;
+    const inField = at instanceof HTMLElement && at.closest('.form-pane') !== null;
+    if (inField) at.blur();
+    setTimeout(() => {
+      void latest.current();
+      if (inField) at.focus({ preventScroll: true });
+    }, 0);
+  }, []);
   useBlocker({ shouldBlockFn: async ({ current, next }) => current.pathname !== next.pathname && dirtyRef.current && !(await new Promise<boolean>((ok) => modals.openConfirmModal({ title: 'Leave without saving?', children: <p>Your changes to this workflow are not saved.</p>, labels: { confirm: 'Leave', cancel: 'Stay' }, confirmProps: { variant: 'filled', color: 'danger' }, onConfirm: () => ok(true), onCancel: () => ok(false), onClose: () => ok(false) }))), enableBeforeUnload: () => dirtyRef.current, disabled: !dirty });
   const nextProblem = (): void => {
     const d = problems.find((x) => x.line > line) ?? problems[0];
@@ -246,7 +259,7 @@ function Body({ w }: { w: Workflow | null }) {
   const run = (): void => { if (w || dry) setRunning('run'); };
   const tryIt = (): void => setRunning('dry');
   useKeys('Workflow', [
-    { key: 'Ctrl+s', label: 'Save', run: () => void save() }, { key: 'F8', label: 'Next problem', run: nextProblem }, ...(write ? [{ key: 'Alt+Enter', label: 'Fix the problem of this line', run: () => { const d = problems.find((x) => x.fix && x.line <= line && line <= x.endLine) ?? problems.find((x) => x.fix); if (d) fix(d); } }] : []), ...(w ? [{ key: 'Ctrl+Enter', label: 'Run…', run }] : []),
+    { key: 'Ctrl+s', label: 'Save', run: () => save() }, { key: 'F8', label: 'Next problem', run: nextProblem }, ...(write ? [{ key: 'Alt+Enter', label: 'Fix the problem of this line', run: () => { const d = problems.find((x) => x.fix && x.line <= line && line <= x.endLine) ?? problems.find((x) => x.fix); if (d) fix(d); } }] : []), ...(w ? [{ key: 'Ctrl+Enter', label: 'Run…', run }] : []),
     { key: 'e', label: 'Into the text', run: () => handle.current?.focus() },
     ...(write && view !== 'versions' ? [
       { key: 'Ctrl+z', label: 'Undo', notInText: true, run: () => handle.current?.undo() }, { key: 'Ctrl+y', label: 'Redo', notInText: true, run: () => handle.current?.redo(), hidden: true },
@@ -293,7 +306,7 @@ function Body({ w }: { w: Workflow | null }) {
           {w && <Switch size="xs" label="Enabled" checked={w.enabled} disabled={!write || (!w.valid && !w.enabled)} onChange={(e) => void setEnabled(w, e.currentTarget.checked)} />}
           {dry && can('workflows:execute') && <Button leftSection={<IconFlask size={14} stroke={1.7} />} onClick={tryIt}>Try without effect</Button>}
           {w && can('workflows:execute') && <Button leftSection={<IconPlayerPlay size={14} stroke={1.7} />} rightSection={<Kbd>Ctrl ⏎</Kbd>} onClick={run}>Run…</Button>}
-          {write && <Button variant="filled" onClick={() => void save()} disabled={busy || (!dirty && w !== null)} rightSection={<Kbd>Ctrl S</Kbd>}>{w ? 'Save' : url.rule ? 'Save and attach' : 'Create'}</Button>}
+          {write && <Button variant="filled" onClick={() => save()} disabled={busy || (!dirty && w !== null)} rightSection={<Kbd>Ctrl S</Kbd>}>{w ? 'Save' : url.rule ? 'Save and attach' : 'Create'}</Button>}
         </>
       } />
       <div className="row" style={{ padding: '6px 16px', borderBottom: '1px solid var(--line)', flex: 'none' }}>
@@ -310,7 +323,7 @@ function Body({ w }: { w: Workflow | null }) {
       {elsewhere && <div className="stale" role="alert"><span className="grow">This workflow was saved elsewhere while you were writing.</span><Button size="xs" onClick={() => setBase(saved)}>Keep mine</Button><Button size="xs" onClick={() => { setBase(saved); setText(saved); }}>Take theirs</Button></div>}
       {view === 'versions' && w && <Versions w={w} text={text} dirty={dirty} onRestored={(y) => { setBase(y); setText(y); }} />}
       <div className="editor" data-view={view} hidden={view === 'versions'}>
-        <div className="text-pane"><Suspense fallback={<Loading rows={16} height={20} />}><CodeEditor value={text} onChange={onTyped} label="Workflow as YAML" readOnly={!write} diagnostics={problems} inline highlight={selected && !selected.id.startsWith('trigger') ? { from: selected.range.startLine, to: selected.range.endLine } : null} onCursor={setLine} complete={complete} handle={handle} onSave={() => void save()} onRun={run} /></Suspense></div>
+        <div className="text-pane"><Suspense fallback={<Loading rows={16} height={20} />}><CodeEditor value={text} onChange={onTyped} label="Workflow as YAML" readOnly={!write} diagnostics={problems} inline highlight={selected && !selected.id.startsWith('trigger') ? { from: selected.range.startLine, to: selected.range.endLine } : null} onCursor={setLine} complete={complete} handle={handle} onSave={() => save()} onRun={run} /></Suspense></div>
         <div className="problems" role="region" aria-label="Problems" tabIndex={0}>
           <div className="head" role="status">
             {check.error ? <span className="t-high">Not checked: {check.error instanceof ApiError ? check.error.message : 'no answer from the server'}</span> : !v ? <span className="ink3">Checking…</span> : nErr + nWarn === 0 ? <span className="row t-ok" style={{ gap: 6 }}><IconCircleCheck size={15} stroke={1.7} aria-hidden />valid</span> : <span className="row" style={{ gap: 12 }}>{nErr > 0 && <b className="row t-crit" style={{ gap: 6 }}><IconAlertCircle size={15} stroke={1.7} aria-hidden />{plural(nErr, 'error')}</b>}{nWarn > 0 && <b className="t-med">{plural(nWarn, 'warning')}</b>}</span>}

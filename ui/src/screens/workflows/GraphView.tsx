@@ -106,14 +106,17 @@ function Inner({ graph, selected, errors, onPick, stale, refs, edits = null, onC
     data: { name: x.node?.name ?? '', type: x.node?.type ?? '', effect: x.node?.effect ?? 'none', detail: x.node?.detail ?? null, trigger: x.id.startsWith('trigger:'), errors: errors.get(x.id) ?? 0, selected: x.id === selected, tail: edits ? (tails.get(x.id) ?? null) : null },
   })), [laid, errors, selected, drag, edits, byName, tails]);
   const fanOut = useMemo(() => { const seen = new Set<string>(), out = new Set<string>(); for (const l of laid.lines) { if (seen.has(l.from)) out.add(l.from); seen.add(l.from); } return out; }, [laid]);
-  const edges = useMemo((): Edge[] => laid.lines.map((e) => {
+  const edges = useMemo((): Edge[] => { const spots = new Set<string>(); return laid.lines.map((e) => {
     const to = byName.get(e.to), from = byName.get(e.from);
     const same = (a: Path, b: Path): boolean => a.join('/') === b.join('/');
     let spot: Spot | null = null, merge = false;
     if (edits && to && (e.from.startsWith('trigger:') || (from && (to.parent === from.name || same(from.list, to.list))))) spot = { list: to.list, index: to.index, after: from && to.parent !== from.name ? `between ${from.name} and ${to.name}` : `before ${to.name}` };
     else if (edits && from && to) { spot = { list: from.list, index: from.index + 1, after: `after ${from.name}` }; merge = true; }
+    // Several edges into one place, such as two triggers: one + for it.
+    const key = spot && !merge ? `${spot.list.join('/')}#${spot.index}` : null;
+    if (key !== null) { if (spots.has(key)) spot = null; else spots.add(key); }
     return { id: e.id, source: e.from, target: e.to, type: 'between', focusable: false, selectable: false, style: e.quiet ? { strokeDasharray: '3 3' } : {}, data: { label: e.label, spot, merge, step: fanOut.has(e.from) ? 0.5 : 0.94 } satisfies EdgeData, markerEnd: { type: MarkerType.Arrow, width: 12, height: 12 } } as Edge;
-  }), [laid, fanOut, byName, edits]);
+  }); }, [laid, fanOut, byName, edits]);
   points.current = new Map([...points.current].filter(([id]) => edges.some((x) => x.id === id)));
   const drop = (id: string): void => {
     setDrag(null);

@@ -1,15 +1,18 @@
 // The form of one step: parameters, on failure, condition, last run; what a change writes is shown at the foot before it is written.
 import { Button, Menu, Select, Switch, TextInput } from '@mantine/core';
 import { IconArrowDown, IconArrowUp, IconCopy, IconDotsVertical, IconHash, IconPlayerPlay, IconPlus, IconRepeat, IconTrash, IconGitBranch } from '@tabler/icons-react';
+import { useQuery } from '@tanstack/react-query';
 import { useEffect, useMemo, useRef, useState } from 'react';
+import { q } from '../../api/queries';
 import type { Catalogue, Connector, Diagnostic, Effect as EffectClass, StepExecution } from '../../api/types';
 import { Effect, Kbd, Moment, Outside, StateChip } from '../../kit/bits';
 import { visible } from '../../kit/format';
 import { Json } from '../../kit/Json';
 import type { PathItem } from '../../kit/paths';
 import { SchemaForm, type Schema } from '../../kit/SchemaForm';
+import { parse, toJs } from '../../kit/yaml/doc';
 import { EditError, lineDiff, NAME, renameStep, setIn, type LineDiff, type StepRef } from '../../kit/yaml/edit';
-import type { Sample } from './sample';
+import { inputSchema, type Sample } from './sample';
 
 type Obj = Record<string, unknown>;
 export type StepAct = 'before' | 'after' | 'duplicate' | 'comment' | 'if' | 'foreach' | 'up' | 'down' | 'delete';
@@ -55,7 +58,7 @@ export function Inspector(p: Props) {
   };
   const rel = (path: (string | number)[], v: unknown, after?: string): string => setIn(text, [...step.path, ...path], v, after);
   const params = (value?.with ?? {}) as Obj;
-  const schema = (type?.schema ?? { type: 'object', additionalProperties: true }) as Schema;
+  const schema = useCalled(step.type, params, (type?.schema ?? { type: 'object', additionalProperties: true }) as Schema);
   const takesWith = !(step.type in FLOW) && step.type !== 'parallel' && !step.type.startsWith('loop.');
   const shared = value === undefined;
   const served = (connectors ?? []).filter((c) => type?.connector_types.includes(c.connector_type_id));
@@ -118,6 +121,26 @@ export function Inspector(p: Props) {
       )}
     </section>
   );
+}
+/** A step that calls another workflow: the workflow is chosen from the list, and its inputs are the form of what it is given. */
+function useCalled(kind: string, params: Obj, schema: Schema): Schema {
+  const calls = kind === 'workflow.execute' || kind === 'workflow.executeAsync';
+  const list = useQuery({ ...q.workflows(), enabled: calls }).data?.results;
+  const wanted = typeof params['workflow-id'] === 'string' ? params['workflow-id'] : '';
+  const child = list?.find((w) => w.id === wanted) ?? list?.find((w) => w.name === wanted);
+  const yaml = useQuery({ ...q.workflow(child?.id ?? ''), enabled: calls && child !== undefined }).data?.yaml;
+  return useMemo(() => {
+    if (!calls || !list) return schema;
+    const stray = wanted !== '' && !list.some((w) => w.id === wanted);
+    const labels = Object.fromEntries(list.map((w) => [w.id, `${w.name}${w.enabled ? '' : ' (disabled)'}`]));
+    const of = schema.properties?.['workflow-id'] ?? { type: 'string' };
+    let inputs = schema.properties?.inputs ?? { type: 'object', additionalProperties: true };
+    if (yaml !== undefined) try {
+      const form = inputSchema(toJs(parse(yaml)));
+      if (Object.keys(form.properties ?? {}).length > 0) inputs = { ...form, title: 'Inputs', description: `what ${child?.name ?? wanted} asks for` };
+    } catch { /* a text that does not parse says nothing of its inputs */ }
+    return { ...schema, properties: { ...schema.properties, 'workflow-id': { ...of, title: 'Workflow', 'x-widget': 'connector', enum: [...(stray ? [wanted] : []), ...list.map((w) => w.id)], 'x-labels': stray ? { ...labels, [wanted]: child ? child.name : `${wanted} (not there)` } : labels }, inputs } };
+  }, [calls, list, schema, wanted, yaml, child?.name]);
 }
 function onFailure(v: Obj): Obj {
   const f = v['on-failure'];

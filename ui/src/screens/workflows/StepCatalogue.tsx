@@ -51,9 +51,16 @@ function Body({ text, catalogue, connectors, approvalBefore, suggested, onPick }
   const connectorOf = (t: StepType): Connector | undefined => t.connector_types.map((x) => serves.get(x)).find(Boolean);
   // `http` needs none; a type whose example names none works without.
   const needs = (t: StepType): boolean => t.connector_types.length > 0 && t.type !== 'http' && t.group !== 'ai';
-  const isReady = (t: StepType): boolean => !needs(t) || connectorOf(t) !== undefined;
+  const isReady = (t: StepType): boolean => t.provided !== false && (!needs(t) || connectorOf(t) !== undefined);
   const words = search.toLowerCase().split(/\s+/).filter(Boolean);
-  const found = all.filter((t) => effects.has(t.effect) && (!ready || isReady(t)) && words.every((w) => `${t.type} ${t.title} ${t.description} ${t.group} ${connectorOf(t)?.name ?? ''}`.toLowerCase().includes(w)));
+  // What is most likely meant stands first: the name as typed, then what begins so; what this server cannot run yet stands last.
+  const typed = search.trim().toLowerCase();
+  const rank = (t: StepType): number => {
+    const name = t.type.toLowerCase();
+    const near = typed === '' ? 0 : name === typed ? 0 : name.startsWith(typed) || name.split('.').pop()!.startsWith(typed) ? 1 : name.includes(typed) ? 2 : 3;
+    return (t.provided === false ? 1000 : 0) + near * 100 + GROUPS.findIndex(([g]) => g === t.group) * 2 + (isReady(t) ? 0 : 1);
+  };
+  const found = all.filter((t) => effects.has(t.effect) && (!ready || isReady(t)) && words.every((w) => `${t.type} ${t.title} ${t.description} ${t.group} ${connectorOf(t)?.name ?? ''}`.toLowerCase().includes(w))).map((t) => ({ t, n: rank(t) })).sort((a, b) => a.n - b.n).map((x) => x.t);
   const inGroup = (g: string): StepType[] => (g === '' ? found : g === 'suggested' ? found.filter((t) => suggested.includes(t.type)) : found.filter((t) => t.group === g));
   const shown = inGroup(group).slice(0, SHOWN_MAX);
   const here = shown[Math.min(at, shown.length - 1)];
@@ -97,14 +104,16 @@ function Body({ text, catalogue, connectors, approvalBefore, suggested, onPick }
         <div className="cat-list" tabIndex={0} role="region" aria-label="Types"><ul id="step-types" role="listbox" aria-label="Step types">
           {shown.map((t, i) => {
             const c = connectorOf(t);
-            return <li key={t.type} id={`st-${i}`} role="option" aria-selected={t === here} ref={t === here ? (e) => e?.scrollIntoView({ block: 'nearest' }) : undefined} onMouseMove={() => setAt(i)} onClick={() => (t.effect === 'destructive' && !approvalBefore ? setAt(i) : add(t))} onDoubleClick={() => add(t)}><div className="row"><b className="mono grow cut">{t.type}</b><Effect effect={t.effect} /></div><div className="row small ink2"><span className="cut grow">{visible(t.title)}: {visible(t.description)}</span>{!needs(t) ? <span className="nowrap">{c ? c.name : 'built in'}</span> : c ? <span className="nowrap">{c.name}</span> : <span className="t-high nowrap">no connector yet</span>}</div></li>;
+            return <li key={t.type} id={`st-${i}`} role="option" aria-selected={t === here} ref={t === here ? (e) => e?.scrollIntoView({ block: 'nearest' }) : undefined} onMouseMove={() => setAt(i)} onClick={() => (t.effect === 'destructive' && !approvalBefore ? setAt(i) : add(t))} onDoubleClick={() => add(t)}><div className="row"><b className="mono grow cut">{t.type}</b><Effect effect={t.effect} /></div><div className="row small ink2"><span className="cut grow">{visible(t.title)}: {visible(t.description)}</span>{t.provided === false ? <span className="t-high nowrap">not in this server</span> : !needs(t) ? <span className="nowrap">{c ? c.name : 'built in'}</span> : c ? <span className="nowrap">{c.name}</span> : <span className="t-high nowrap">no connector yet</span>}</div></li>;
           })}
+          {inGroup(group).length > shown.length && <li role="option" aria-selected={false} aria-disabled className="small ink3">{inGroup(group).length - shown.length} more: write a word of what should happen.</li>}
           {shown.length === 0 && <li role="option" aria-selected={false} aria-disabled className="small ink3">{all.length === 0 ? 'The server listed no step types.' : 'No type matches.'}</li>}
         </ul></div>
       </div>
       {here && (
         <div className="cat-foot">
-          {needs(here) && !connectorOf(here) && <div className="small ink2">No connector of the type {here.connector_types.map((x) => <code key={x}>{x}</code>)} is set up. <Go to="/connectors" search={{ sel: 'new', ...(here.connector_types[0] ? { type: here.connector_types[0] } : {}) }}>Set one up</Go>; the step can be added before.</div>}
+          {here.provided === false && <div className="small ink2">This server knows the type but cannot run it: the step fails when it is reached, saying so.</div>}
+          {here.provided !== false && needs(here) && !connectorOf(here) && <div className="small ink2">No connector of the type {here.connector_types.map((x) => <code key={x}>{x}</code>)} is set up. <Go to="/connectors" search={{ sel: 'new', ...(here.connector_types[0] ? { type: here.connector_types[0] } : {}) }}>Set one up</Go>; the step can be added before.</div>}
           {wantsApproval && <div className="small row" style={{ gap: 6 }}><IconUserCheck size={15} stroke={1.7} className="t-wait" aria-hidden />Nobody is asked before it on this path. A destructive step should stand behind an approval.</div>}
           <div className="row" style={{ marginTop: 6 }}><span className="small ink2 cut grow mono">{here.type}</span>{wantsApproval && <Button size="xs" onClick={() => add(here)}>Step only</Button>}<Button size="xs" variant="filled" onClick={() => add(here, wantsApproval)} rightSection={<Kbd>⏎</Kbd>}>{wantsApproval ? 'Add approval and step' : 'Add step'}</Button></div>
         </div>
