@@ -274,6 +274,21 @@ describe('versions', { skip }, () => {
   });
 });
 
+test('a part of the page that does not arrive is asked for again, and what was written stays', { skip }, async () => {
+  const id = await make(`${head(`ui-real-part-${tag}`)}${note('one', 'first')}`);
+  let lost = 0;
+  const lose = (r) => (lost++ < 2 ? r.abort() : r.continue());
+  await page.route(/\/assets\/GraphView-.*\.js/, lose);
+  await page.goto(`${s.url}/workflows/${id}?view=builder&step=one`);
+  await field('message').getByRole('textbox').fill('written before the graph was there');
+  await node('one').waitFor();
+  assert.ok(lost >= 2, 'it was lost twice');
+  assert.equal(await field('message').getByRole('textbox').inputValue(), 'written before the graph was there');
+  await page.unroute(/\/assets\/GraphView-.*\.js/, lose);
+  await page.keyboard.press('Control+s');
+  await page.getByText('Workflow saved').waitFor();
+});
+
 describe('a server that goes away in the middle of a run', { skip: skip || (process.env.WATCHFIRE_BIN ? false : 'needs WATCHFIRE_BIN') }, () => {
   let server, url, data;
   const port = () => new Promise((ok) => { const x = createServer().listen(0, '127.0.0.1', () => { const { port: n } = x.address(); x.close(() => ok(n)); }); });
@@ -311,6 +326,7 @@ describe('a server that goes away in the middle of a run', { skip: skip || (proc
     assert.deepEqual(e.stepExecutions.map((x) => [x.stepId, x.status]), [['one', 'completed'], ['pause', 'completed'], ['two', 'completed']]);
     // What is written while it is away stays, with the reason.
     await page.goto(`${url}/workflows/${id}?view=builder&step=two`);
+    await node('two').waitFor();
     await field('message').getByRole('textbox').fill('written while nobody listened');
     await kill();
     await page.keyboard.press('Control+s');

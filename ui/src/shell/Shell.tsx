@@ -6,7 +6,7 @@ import { Outlet, useLocation, useRouterState } from '@tanstack/react-router';
 import {
   IconBell, IconBriefcase, IconMenu2, IconPlayerPlay, IconPlugConnected, IconRadar2, IconRoute, IconSearch, IconSettings, IconSitemap, IconUserCheck, IconWifiOff, IconLayoutGrid, IconChartBar, IconCertificate, IconListDetails, IconLogout, IconKeyboard,
 } from '@tabler/icons-react';
-import { lazy, Suspense, useEffect, useState, type ReactNode } from 'react';
+import { Suspense, useEffect, useState, type ReactNode } from 'react';
 import { api, setSignedOutHandler } from '../api/client';
 import { q, queryClient } from '../api/queries';
 import type { Features } from '../api/types';
@@ -20,9 +20,10 @@ import { toastError, undoLast } from '../kit/toast';
 import { startStream, streamState, setPaused, useStream, stopStream } from '../stream/stream';
 import { KeysSheet } from './KeysSheet';
 import { Mark } from './Mark';
+import { lazily } from '../kit/lazily';
 
-const Palette = lazy(() => import('./Palette'));
-const SignInForm = lazy(() => import('../screens/sign-in/SignIn').then((m) => ({ default: m.SignInForm })));
+const Palette = lazily(() => import('./Palette'));
+const SignInForm = lazily(() => import('../screens/sign-in/SignIn').then((m) => ({ default: m.SignInForm })));
 
 type Item = { to: string; label: string; key: string; icon: typeof IconBell; privilege: string; feature?: keyof Features; count?: 'alerts' | 'cases' | 'approvals'; group?: string };
 const ITEMS: Item[] = [

@@ -4,7 +4,7 @@ import { modals } from '@mantine/modals';
 import { useQuery } from '@tanstack/react-query';
 import { useBlocker, useParams } from '@tanstack/react-router';
 import { IconCheck, IconCircleCheck, IconPlus, IconRadar2, IconRoute, IconSearch, IconTrash, IconUserCheck } from '@tabler/icons-react';
-import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import { Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { ApiError, api, seg } from '../../api/client';
 import { q, queryClient } from '../../api/queries';
 import type { Rule, RuleAction, RuleCheck, Severity, Workflow } from '../../api/types';
@@ -17,8 +17,9 @@ import { ErrorState, Loading } from '../../kit/states';
 import { toast, toastError } from '../../kit/toast';
 import { useUrl } from '../../kit/url';
 import { PageHead } from '../../shell/Shell';
+import { lazily } from '../../kit/lazily';
 
-const CodeEditor = lazy(() => import('../../kit/CodeEditor'));
+const CodeEditor = lazily(() => import('../../kit/CodeEditor'));
 
 type Form = Pick<Rule, 'name' | 'description' | 'enabled' | 'type' | 'language' | 'query' | 'index' | 'severity' | 'risk_score' | 'tags' | 'note' | 'actions'>;
 const FRESH: Form = { name: '', description: '', enabled: true, type: 'query', language: 'kuery', query: '', index: ['logs-*'], severity: 'medium', risk_score: 47, tags: [], note: '', actions: [] };

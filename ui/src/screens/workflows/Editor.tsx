@@ -6,7 +6,7 @@ import { modals } from '@mantine/modals';
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { useBlocker, useParams } from '@tanstack/react-router';
 import { IconAlertCircle, IconCircleCheck, IconCode, IconColumns2, IconFlask, IconHistory, IconLayoutSidebarRight, IconPlayerPlay } from '@tabler/icons-react';
-import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import { Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { ApiError, api, seg } from '../../api/client';
 import { q, queryClient } from '../../api/queries';
 import type { Diagnostic, Effect as EffectClass, Execution, Graph, StepExecution, Validation, Workflow } from '../../api/types';
@@ -29,9 +29,10 @@ import { pathsFor, useSample, useSamples } from './sample';
 import { StepCatalogue } from './StepCatalogue';
 import { Versions } from './Versions';
 import { setEnabled } from './WorkflowList';
+import { lazily } from '../../kit/lazily';
 
-const CodeEditor = lazy(() => import('../../kit/CodeEditor'));
-const GraphView = lazy(() => import('./GraphView'));
+const CodeEditor = lazily(() => import('../../kit/CodeEditor'));
+const GraphView = lazily(() => import('./GraphView'));
 
 const FRESH = `name: new-workflow
 description: What it does, in one line

@@ -3,7 +3,7 @@ import { Button } from '@mantine/core';
 import { modals } from '@mantine/modals';
 import { useQuery } from '@tanstack/react-query';
 import { IconHistory } from '@tabler/icons-react';
-import { lazy, Suspense, useState } from 'react';
+import { Suspense, useState } from 'react';
 import { api, seg } from '../../api/client';
 import { queryClient } from '../../api/queries';
 import type { Workflow, WorkflowVersion } from '../../api/types';
@@ -13,8 +13,9 @@ import { useCan } from '../../kit/me';
 import { Empty, Loaded } from '../../kit/states';
 import { toast, toastError } from '../../kit/toast';
 import { useUrl } from '../../kit/url';
+import { lazily } from '../../kit/lazily';
 
-const Diff = lazy(() => import('../../kit/Diff'));
+const Diff = lazily(() => import('../../kit/Diff'));
 
 export function Versions({ w, text, dirty, onRestored }: { w: Workflow; text: string; dirty: boolean; onRestored: (yaml: string) => void }) {
   const [url, setUrl] = useUrl();
