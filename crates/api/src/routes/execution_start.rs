@@ -42,7 +42,6 @@ pub const ROUTES: &[Route] = &[
 fn start_of(cx: &Ctx, workflow: Id, version: u64) -> Start {
     // Ids of runs stand in the order of their start: lists go by them.
     let execution = stdx::id::uuid_v7(cx.now, crate::auth::random());
-    let execution = Id::from(execution);
     Start {
         execution: execution.clone(),
         root: execution,

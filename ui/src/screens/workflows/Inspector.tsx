@@ -9,6 +9,7 @@ import { Effect, Kbd, Moment, Outside, StateChip } from '../../kit/bits';
 import { visible } from '../../kit/format';
 import { Json } from '../../kit/Json';
 import type { PathItem } from '../../kit/paths';
+import { Loading } from '../../kit/states';
 import { SchemaForm, type Schema } from '../../kit/SchemaForm';
 import { parse, toJs } from '../../kit/yaml/doc';
 import { EditError, lineDiff, NAME, renameStep, setIn, type LineDiff, type StepRef } from '../../kit/yaml/edit';
@@ -17,7 +18,7 @@ import { inputSchema, type Sample } from './sample';
 type Obj = Record<string, unknown>;
 export type StepAct = 'before' | 'after' | 'duplicate' | 'comment' | 'if' | 'foreach' | 'up' | 'down' | 'delete';
 type Props = {
-  step: StepRef; js: unknown; text: string; effect: EffectClass; catalogue: Catalogue | undefined; connectors: Connector[] | undefined; paths: PathItem[]; sample: Sample | null; problems: Diagnostic[]; readOnly: boolean; tab: string; setTab: (t: string) => void;
+  step: StepRef; js: unknown; text: string; effect: EffectClass; catalogue: Catalogue | undefined; waiting: boolean; connectors: Connector[] | undefined; paths: PathItem[]; sample: Sample | null; problems: Diagnostic[]; readOnly: boolean; tab: string; setTab: (t: string) => void;
   trial: StepExecution | 'runs' | null; onTest: (() => void) | null; onText: (t: string, select?: string) => void; onAct: (a: StepAct) => void; onFail: (why: string) => void; onLine: () => void; nameRef: React.RefObject<HTMLInputElement | null>;
 };
 const FLOW: Record<string, [string, Schema][]> = {
@@ -88,7 +89,10 @@ export function Inspector(p: Props) {
       <div className="tabs" role="tablist" aria-label="Step" style={{ padding: '0 12px 6px', borderBottom: '1px solid var(--line)' }}>{TABS.map(([id, label]) => <button key={id} type="button" role="tab" className="tab" aria-selected={p.tab === id} onClick={() => p.setTab(id)}>{label}</button>)}</div>
       <div className="step-body pad col" style={{ gap: 12 }} tabIndex={-1}>
         {p.problems.filter((d) => !Object.values(errors).includes(d.message)).slice(0, 5).map((d, i) => <div key={i} className={`small ${d.severity === 'error' ? 't-crit' : 't-med'}`}>{visible(d.message)}{d.hint ? `: ${visible(d.hint)}` : ''}</div>)}
-        {shared ? <p className="small ink2">This step cannot be read from the text just now.</p> : p.tab === 'params' ? (
+        {shared ? <p className="small ink2">This step cannot be read from the text just now.</p> : p.tab === 'params' && p.waiting ? (
+          // Fields drawn before their schema is there would be others a moment later, and what was typed into them lost.
+          <Loading rows={4} height={46} />
+        ) : p.tab === 'params' ? (
           <>
             {(FLOW[step.type] ?? []).map(([k, s]) => <SchemaForm key={k} schema={{ type: 'object', properties: { [k]: s }, required: [k] }} value={{ [k]: value[k] ?? '' }} paths={paths} disabled={readOnly} onDraft={(v) => show(() => rel([k], v[k], 'type'))} onChange={(v) => edit(() => rel([k], v[k] ?? '', 'type'))} />)}
             {step.type === 'switch' && Array.isArray(value.cases) && (value.cases as Obj[]).map((c, i) => <SchemaForm key={i} schema={{ type: 'object', properties: { match: { type: 'string', title: `Case ${i + 1}` } }, required: ['match'] }} value={{ match: String(c.match ?? '') }} disabled={readOnly} onDraft={(v) => show(() => rel(['cases', i, 'match'], v.match))} onChange={(v) => edit(() => rel(['cases', i, 'match'], v.match ?? ''))} />)}
