@@ -330,7 +330,7 @@ describe('a server that goes away in the middle of a run', { skip: skip || (proc
     await field('message').getByRole('textbox').fill('written while nobody listened');
     await kill();
     await page.keyboard.press('Control+s');
-    await page.getByText('Not saved').waitFor();
+    await page.getByText('Not saved: the server did not answer').waitFor();
     assert.equal(await field('message').getByRole('textbox').inputValue(), 'written while nobody listened');
     await start();
     await page.keyboard.press('Control+s');
