@@ -7,6 +7,7 @@ use crate::clock;
 use crate::core::{Core, Input, Output};
 use crate::handle::{Handle, STREAM_LAG_MAX, Shared};
 use crate::programs::Programs;
+use futures::FutureExt as _;
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -18,6 +19,8 @@ use workflow::{EffectKey, Env, Fault, Outcome};
 
 /// Longest sleep of the core between looks at its timers.
 const CORE_SLEEP_MAX: Duration = Duration::from_secs(5);
+/// How long the note of what was worked off last stays when nothing follows: one write for each pause instead of one for each turn.
+const NOTE_STAYS: Duration = Duration::from_millis(5);
 
 /// What an engine is opened with.
 pub struct Options {
@@ -135,13 +138,14 @@ fn run(mut core: Core, shared: &Arc<Shared>, inputs: &Receiver<Input>) {
         }
     }
     loop {
-        // With nothing to do nothing is to blame, should the process be killed now.
-        let next = inputs.try_recv();
-        if next.is_err() {
-            poison.clear();
-        }
         let sleep = core.next_due().map_or(CORE_SLEEP_MAX, |due| due.since(clock::now()).std().min(CORE_SLEEP_MAX));
-        let input = match next.or_else(|_| inputs.recv_timeout(sleep)) {
+        let mut next = inputs.recv_timeout(sleep.min(NOTE_STAYS));
+        if matches!(next, Err(RecvTimeoutError::Timeout)) {
+            // With nothing to do nothing is to blame, should the process be killed now.
+            poison.clear();
+            next = inputs.recv_timeout(sleep.saturating_sub(NOTE_STAYS));
+        }
+        let input = match next {
             Ok(input) => input,
             Err(RecvTimeoutError::Timeout) => Input::Tick,
             Err(RecvTimeoutError::Disconnected) => return,
@@ -190,23 +194,17 @@ fn perform(shared: &Arc<Shared>, aborts: &Aborts, output: Output) {
                         principal,
                         not_after,
                     };
-                    let work = crate::perform::perform(sending);
-                    // A panic in a connector is that call's error (§11): the task is caught, not the process.
-                    let outcome = match shared.runtime.spawn(work).await {
-                        Ok(outcome) => outcome,
-                        Err(error) if error.is_panic() => {
-                            let fault = Fault::new(
-                                "InternalError",
-                                "the connector failed inside; this is a bug of the product",
-                            );
-                            if class == workflow::Class::Destructive {
-                                Outcome::Unknown(fault)
-                            } else {
-                                Outcome::Answered(Err(fault))
-                            }
+                    // A panic in a connector is that call's error (§11), not the process's.
+                    let work = std::panic::AssertUnwindSafe(crate::perform::perform(sending)).catch_unwind();
+                    let outcome = work.await.unwrap_or_else(|_| {
+                        let fault =
+                            Fault::new("InternalError", "the connector failed inside; this is a bug of the product");
+                        if class == workflow::Class::Destructive {
+                            Outcome::Unknown(fault)
+                        } else {
+                            Outcome::Answered(Err(fault))
                         }
-                        Err(_) => return,
-                    };
+                    });
                     if let Some(connector) = connector {
                         shared.figures.connectors.ended(&connector, &outcome);
                     }
