@@ -27,6 +27,10 @@ pub const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const QUEUE_MAX: usize = 8192;
 /// Most readers open at once.
 pub const READERS_MAX: usize = 16;
+/// How long the writer waits for others' commits where the group before was a crowd.
+const GATHER: Duration = Duration::from_micros(300);
+/// Commits of a group from which it is a crowd.
+const CROWD_MIN: usize = 4;
 /// How often the WAL is checkpointed while there are commits.
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(500);
 /// WAL pages from which the writer itself finishes a checkpoint, so that the file starts anew.
@@ -320,6 +324,7 @@ fn write_loop(mut writer: Writer, jobs: &Receiver<Job>, shared: &Shared) {
     let mut group: Vec<Prepared> = Vec::new();
     let mut callbacks: Vec<Done> = Vec::new();
     let mut left_over: Option<Job> = None;
+    let mut last = 0;
     loop {
         let mut bytes = 0;
         let mut other = None;
@@ -330,6 +335,13 @@ fn write_loop(mut writer: Writer, jobs: &Receiver<Job>, shared: &Shared) {
                 Err(_) => break,
             },
         };
+        // Where commits come in crowds, those that are about to come share this one's sync; one that comes alone never waits.
+        if last >= CROWD_MIN
+            && matches!(first, Job::Commit(..))
+            && shared.gauges.waiting.load(Ordering::Relaxed) < last as u64
+        {
+            std::thread::sleep(GATHER);
+        }
         let mut next = Some(first);
         while let Some(job) = next {
             match job {
@@ -349,6 +361,7 @@ fn write_loop(mut writer: Writer, jobs: &Receiver<Job>, shared: &Shared) {
             }
             next = if group.len() < GROUP_COMMITS_MAX { jobs.try_recv().ok() } else { None };
         }
+        last = group.len();
         if !group.is_empty() {
             write_group(&mut writer, &mut group, &mut callbacks, shared);
         }
