@@ -25,6 +25,7 @@ const VERBS: &[&str] = &[
     "wake",
     "wake-timer",
     "late-approve",
+    "change",
     "sleep",
     "spurious",
     "input",
