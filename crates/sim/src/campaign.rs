@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn no_invariant_breaks_in_bad_weather() {
-        assert!(worlds(60, 1).unwrap());
+        assert!(worlds(400, 1).unwrap());
     }
 
     #[test]
