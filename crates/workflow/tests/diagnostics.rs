@@ -295,3 +295,14 @@ fn no_document_panics_however_it_is_cut() {
         let _ = Program::load(&text.replace(line, &line.replace(':', "")), &Catalogue::default());
     }
 }
+
+#[test]
+fn a_tag_that_closes_in_its_own_opening_is_no_tag() {
+    for message in ["{%}", "{% if event.a %}x{%}", "${%}{ consts.a }}", "{{%}"] {
+        let text = format!(
+            "version: \"1\"\nname: w\nenabled: true\ntriggers: [{{ type: manual }}]\nsteps:\n  - {{ name: a, type: console, with: {{ message: \"{message}\" }} }}\n"
+        );
+        let (_, found) = workflow::Program::load(&text, &workflow::Catalogue::default());
+        assert!(found.iter().all(|d| d.span.start <= d.span.end && d.span.end <= text.len()), "{message}: {found:?}");
+    }
+}

@@ -219,7 +219,7 @@ fn groups(cx: &mut Check<'_>, text: &TextAt<'_>, source: &str, path: &str) {
     } else {
         let mut at = 0;
         while let Some(open) = source[at..].find("{%").map(|i| at + i) {
-            let end = source[open..].find("%}").map_or(source.len(), |i| open + i);
+            let end = source[open + 2..].find("%}").map_or(source.len(), |i| open + 2 + i);
             let words = source[open + 2..end].trim_start_matches('-').trim_start();
             if ["if ", "elsif ", "unless "].iter().any(|w| words.starts_with(w)) {
                 spans.push((open, end));
