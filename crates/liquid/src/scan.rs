@@ -424,7 +424,7 @@ fn unescape(literal: &str) -> String {
                 at += read;
                 units.push(code as u16);
             }
-            '0'..='7' => {
+            '0'..='7' if at < chars.len() => {
                 let (code, read) = digits(&chars[at..], 8, 3);
                 at += read - 1;
                 units.push(code as u16);

@@ -80,7 +80,8 @@ fn unquoted(f: &mut Formatter<'_>, text: &str) -> fmt::Result {
         }
         match c {
             '\\' | '(' | ')' | ':' | '<' | '>' | '"' | '*' | '{' | '}' => write!(f, "\\{c}")?,
-            '\n' => f.write_str("\\n")?,
+            // `\n` before `ot` would read as the escaped keyword `not`.
+            '\n' => f.write_str("\\u000a")?,
             '\r' => f.write_str("\\r")?,
             '\t' => f.write_str("\\t")?,
             ' ' => f.write_str("\\u0020")?,
