@@ -158,7 +158,8 @@ describe('from an event to the page', { skip: REAL && ES ? false : 'needs a real
   });
   test('escalate: a case with the alert in it, comment, timeline', async () => {
     await page.keyboard.press('e');
-    await page.getByRole('button', { name: 'Open a case' }).last().click();
+    // The page has a button of that name too: the one of the dialog is meant.
+    await page.getByRole('dialog').getByRole('button', { name: 'Open a case' }).click();
     await page.waitForURL(/\/cases\/.+/);
     await settle(page);
     await page.locator('.tl').getByText(`UI test ${tag}`).first().waitFor();
