@@ -7,6 +7,8 @@
 pub mod change;
 pub mod passkey;
 pub mod policy;
+#[cfg(test)]
+mod sample;
 
 pub use change::Changed;
 pub use policy::{Before, Person, Policy, Remark, RemarkKind, Tier};

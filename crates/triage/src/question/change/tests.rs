@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::command::{Command, Request};
-use crate::question::{FrozenAction, Person, Policy, Question, Verdict};
+use crate::question::{FrozenAction, Person, Policy, Verdict};
 use crate::{apply, audits, reads};
 
 fn json(text: &str) -> Value {
@@ -31,28 +31,7 @@ struct Desk {
 impl Desk {
     fn new(policy: Policy) -> Self {
         let actions = vec![action("one", r#"{"command":"a"}"#), action("two", r#"{"command":"[secret:key] b"}"#)];
-        let question = Question {
-            id: Id::from("q"),
-            kind: QuestionKind::Question,
-            execution: Id::from("e"),
-            workflow: Id::from("w"),
-            workflow_name: "w".into(),
-            space: "default".into(),
-            path: "ask".into(),
-            step: "ask".into(),
-            message: "go on?".into(),
-            approve_label: "yes".into(),
-            reject_label: "no".into(),
-            hash: frozen_hash(&actions).into(),
-            actions,
-            unbound: vec![],
-            asked_at: Time(0),
-            expires_at: Some(Time(100)),
-            about: Value::Null,
-            running_until: None,
-            schema: Value::Null,
-            policy,
-        };
+        let question = crate::question::sample::question(policy, actions, Some(Time(100)));
         let mut rows = Rows::default();
         rows.questions.load(Id::from("q"), None);
         for name in ["ann", "bob", "cid"] {

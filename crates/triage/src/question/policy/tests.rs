@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::command::{Command, Request};
-use crate::question::{FrozenAction, Question, QuestionKind, QuestionState, frozen_hash};
+use crate::question::{QuestionState, frozen_hash};
 use crate::{apply, reads};
 use stdx::{Id, Value};
 
@@ -21,29 +21,7 @@ const PEOPLE: &[(&str, bool, &str)] = &[
 
 impl Desk {
     fn new(policy: Policy) -> Self {
-        let actions: Vec<FrozenAction> = vec![];
-        let question = Question {
-            id: Id::from("q"),
-            kind: QuestionKind::Question,
-            execution: Id::from("e"),
-            workflow: Id::from("w"),
-            workflow_name: "w".into(),
-            space: "default".into(),
-            path: "ask".into(),
-            step: "ask".into(),
-            message: "go on?".into(),
-            approve_label: "yes".into(),
-            reject_label: "no".into(),
-            hash: frozen_hash(&actions).into(),
-            actions,
-            unbound: vec![],
-            asked_at: Time(0),
-            expires_at: None,
-            about: Value::Null,
-            running_until: None,
-            schema: Value::Null,
-            policy,
-        };
+        let question = crate::question::sample::question(policy, vec![], None);
         let mut rows = Rows::default();
         rows.questions.load(Id::from("q"), None);
         let person = |enabled: bool, role: &str| Person { enabled, roles: vec![role.into()] };
