@@ -1,11 +1,8 @@
 // axe-core on every route, light and dark: nothing serious, nothing critical.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
-import { call, launch, REAL, server, settle, signIn } from './lib.mjs';
+import { axe, call, launch, REAL, server, settle, signIn } from './lib.mjs';
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 let s, ctx, page;
 before(async () => {
   s = await server();
@@ -17,12 +14,7 @@ after(async () => {
   await s?.close();
 });
 
-async function check(name) {
-  await page.evaluate(AXE);
-  const r = await page.evaluate(() => axe.run(document, { resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
-  const bad = r.violations.filter((v) => v.impact === 'serious' || v.impact === 'critical');
-  assert.deepEqual(bad.map((v) => `${name}: ${v.id} (${v.impact}): ${v.nodes.slice(0, 3).map((n) => `${n.target.join(' ')} ${n.html.slice(0, 160)} ${n.failureSummary?.split('\n')[1] ?? ''}`).join(' | ')}`), []);
-}
+const check = async (name) => assert.deepEqual(await axe(page, name), []);
 
 export async function routes(page) {
   const one = async (path, f) => { const r = await call(page, path); return r.status === 200 ? f(r.body) : null; };

@@ -1,5 +1,8 @@
 // What the browser tests share: a server to talk to (the mock, or a real one by WATCHFIRE_URL), a Chromium, a signed-in page.
-import { existsSync, mkdtempSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { chromium } from 'playwright-core';
@@ -81,4 +84,43 @@ export async function settle(page, ms = 250) {
   await page.waitForLoadState('domcontentloaded');
   await page.waitForFunction(() => document.fonts.status === 'loaded' && !document.querySelector('[aria-label="loading"]') && !document.querySelector('main[aria-busy="true"]'), null, { timeout: 10_000 }).catch(() => {});
   await page.waitForTimeout(ms);
+}
+
+/** Asks until there is something, for a minute at most. */
+export async function waitFor(what, f, ms = 60_000) {
+  for (const end = Date.now() + ms; ;) {
+    const v = await f();
+    if (v) return v;
+    if (Date.now() > end) throw new Error(`did not happen: ${what}`);
+    await new Promise((r) => setTimeout(r, 100));
+  }
+}
+
+const freePort = () => new Promise((ok) => { const x = createServer().listen(0, '127.0.0.1', () => { const { port } = x.address(); x.close(() => ok(port)); }); });
+
+/** The binary in WATCHFIRE_BIN with a data folder of its own: what kills it, or looks at its data offline, needs one. */
+export async function ownServer(egress = '') {
+  const data = mkdtempSync(join(tmpdir(), 'wf-own-'));
+  const [port, es] = [await freePort(), await freePort()];
+  let child = null;
+  const s = {
+    data, port, url: `http://127.0.0.1:${port}`,
+    start: async () => {
+      child = spawn(process.env.WATCHFIRE_BIN, ['serve', '--data', data, '--listen', `127.0.0.1:${port}`, '--es-listen', `127.0.0.1:${es}`], { stdio: 'ignore', env: { ...process.env, ELASTIC_PASSWORD: PASSWORD, WATCHFIRE_EGRESS_ALLOW: egress } });
+      await waitFor('the server is there', async () => (await fetch(`${s.url}/healthz`).catch(() => null))?.ok);
+    },
+    kill: () => new Promise((ok) => { if (!child || child.exitCode !== null || child.signalCode !== null) return ok(); child.once('exit', ok); child.kill('SIGKILL'); }),
+    close: async () => { await s.kill(); rmSync(data, { recursive: true, force: true }); },
+  };
+  await s.start();
+  return s;
+}
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+/** What axe finds serious or critical on the page as it stands, one line each. */
+export async function axe(page, name) {
+  await page.evaluate(AXE);
+  const r = await page.evaluate(() => axe.run(document, { resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
+  const bad = r.violations.filter((v) => v.impact === 'serious' || v.impact === 'critical');
+  return bad.map((v) => `${name}: ${v.id} (${v.impact}): ${v.nodes.slice(0, 3).map((n) => `${n.target.join(' ')} ${n.html.slice(0, 160)} ${n.failureSummary?.split('\n')[1] ?? ''}`).join(' | ')}`);
 }

@@ -1,13 +1,9 @@
 // Issue 4 against a real server alone, with a real outside: a listener of this test that steps call, so that "nothing was sent" is counted and not believed.
 // Needs WATCHFIRE_URL and WATCHFIRE_TEST_HTTP (an address the server may send to; scripts/with-demo sets both).
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { call, open, PASSWORD, REAL, settle, signIn } from './lib.mjs';
+import { call, open, ownServer, REAL, settle, signIn, waitFor } from './lib.mjs';
 
 const AT = process.env.WATCHFIRE_TEST_HTTP || null;
 const skip = REAL && AT ? false : 'needs a real server and WATCHFIRE_TEST_HTTP';
@@ -58,14 +54,6 @@ const inspector = () => page.getByRole('complementary', { name: 'Step' });
 const chip = (text) => page.locator('.page-head .chip', { hasText: text });
 const here = () => decodeURIComponent(new URL(page.url()).pathname.split('/').pop());
 const get = async (path) => (await call(page, path)).body;
-const waitFor = async (what, f, ms = 60_000) => {
-  for (const end = Date.now() + ms; ;) {
-    const v = await f();
-    if (v) return v;
-    if (Date.now() > end) throw new Error(`did not happen: ${what}`);
-    await new Promise((r) => setTimeout(r, 100));
-  }
-};
 const make = async (yaml) => {
   const r = await call(page, '/api/workflows/workflow', { yaml });
   assert.ok(r.status < 300 && r.body.valid, JSON.stringify(r.body));
@@ -290,49 +278,34 @@ test('a part of the page that does not arrive is asked for again, and what was w
 });
 
 describe('a server that goes away in the middle of a run', { skip: skip || (process.env.WATCHFIRE_BIN ? false : 'needs WATCHFIRE_BIN') }, () => {
-  let server, url, data;
-  const port = () => new Promise((ok) => { const x = createServer().listen(0, '127.0.0.1', () => { const { port: n } = x.address(); x.close(() => ok(n)); }); });
-  const ports = [];
-  const start = async () => {
-    server = spawn(process.env.WATCHFIRE_BIN, ['serve', '--data', data, '--listen', `127.0.0.1:${ports[0]}`, '--es-listen', `127.0.0.1:${ports[1]}`], { stdio: 'ignore', env: { ...process.env, ELASTIC_PASSWORD: PASSWORD, WATCHFIRE_EGRESS_ALLOW: AT } });
-    await waitFor('the server is there', async () => (await fetch(`${url}/healthz`).catch(() => null))?.ok);
-  };
-  const kill = () => new Promise((ok) => { server.once('exit', ok); server.kill('SIGKILL'); });
-  before(async () => {
-    data = mkdtempSync(join(tmpdir(), 'wf-away-'));
-    ports.push(await port(), await port());
-    url = `http://127.0.0.1:${ports[0]}`;
-    await start();
-  });
-  after(async () => {
-    if (server && server.exitCode === null && server.signalCode === null) await kill();
-    if (data) rmSync(data, { recursive: true, force: true });
-  });
+  let own;
+  before(async () => { own = await ownServer(AT); });
+  after(() => own?.close());
   test('the page says so, loses nothing that was written, and shows the end when the server is back', async () => {
-    await signIn(page, url, '/workflows');
+    await signIn(page, own.url, '/workflows');
     const id = await make(`${head(`ui-real-away-${tag}`)}${note('one', 'first')}  - name: pause\n    type: wait\n    with:\n      duration: 2s\n${note('two', 'after it came back')}`);
     const execution = await run(id);
-    await page.goto(`${url}/executions/${execution}`);
+    await page.goto(`${own.url}/executions/${execution}`);
     await row('pause').waitFor();
     await page.evaluate(() => { window.__same = true; });
-    await kill();
+    await own.kill();
     await page.locator('.stale', { hasText: 'Not live since' }).waitFor();
     await row('pause').waitFor();
-    await start();
+    await own.start();
     await chip('completed').waitFor();
     await page.locator('.stale').waitFor({ state: 'detached' });
     assert.equal(await page.evaluate(() => window.__same), true, 'it was not loaded anew');
     const e = await ended(execution);
     assert.deepEqual(e.stepExecutions.map((x) => [x.stepId, x.status]), [['one', 'completed'], ['pause', 'completed'], ['two', 'completed']]);
     // What is written while it is away stays, with the reason.
-    await page.goto(`${url}/workflows/${id}?view=builder&step=two`);
+    await page.goto(`${own.url}/workflows/${id}?view=builder&step=two`);
     await node('two').waitFor();
     await field('message').getByRole('textbox').fill('written while nobody listened');
-    await kill();
+    await own.kill();
     await page.keyboard.press('Control+s');
     await page.getByText('Not saved: the server did not answer').waitFor();
     assert.equal(await field('message').getByRole('textbox').inputValue(), 'written while nobody listened');
-    await start();
+    await own.start();
     await page.keyboard.press('Control+s');
     await page.getByText('Workflow saved').waitFor();
     assert.match((await get(`/api/workflows/workflow/${id}`)).yaml, /written while nobody listened/);

@@ -133,7 +133,7 @@ export type FrozenAction = {
   secrets: string[];                               // names, never values
   hash: string;
 };
-export type Decision = { by: Person; verdict: 'approve' | 'reject' | 'happened' | 'again' | 'skip' | 'answer'; at: Time; comment: string | null; channel: 'web' | 'api' | 'cli' | 'chat' };
+export type Decision = { by: Person; verdict: 'approve' | 'reject' | 'happened' | 'again' | 'skip' | 'answer'; at: Time; comment: string | null; channel: 'web' | 'api' | 'cli' | 'chat'; passkey?: string | null };
 export type WorkflowExtras = { watchfire?: {
   effect: Effect; triggers: string[]; steps: number; approvals: number;      // approvals: waitForApproval steps
   used_by_rules: number;

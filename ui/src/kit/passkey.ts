@@ -16,16 +16,20 @@ function possible(): void {
   if (!globalThis.isSecureContext || !navigator.credentials || typeof PublicKeyCredential === 'undefined') throw new Error('this browser has no passkeys here; open the page by https, or as http://localhost');
 }
 function why(e: unknown): Error {
-  return e instanceof DOMException && e.name === 'NotAllowedError' ? new Error('the passkey was not used') : e instanceof Error ? e : new Error(String(e));
+  return e instanceof DOMException && (e.name === 'NotAllowedError' || e.name === 'AbortError') ? new Error('the passkey was not used') : e instanceof Error ? e : new Error(String(e));
 }
 
-/** Signs an answer to an approval: a challenge made of its id, the hash that is shown, the answer and who is signed in, good once. */
-export async function sign(approval: string, hash: string, verdict: 'approve' | 'again'): Promise<Signature> {
+/** Who has none must add one before they can sign. */
+export class NoPasskey extends Error {
+  constructor() { super('you have no passkey yet; add one under your settings'); }
+}
+/** Signs an answer to an approval: a challenge made of its id, the hash that is shown, the answer and who is signed in, good once. `gone` gives up waiting for the key. */
+export async function sign(approval: string, hash: string, verdict: 'approve' | 'again', gone: AbortSignal): Promise<Signature> {
   possible();
   const ask = await api<{ challenge: string; rp_id: string; credentials: string[] }>(`/api/watchfire/approvals/${encodeURIComponent(approval)}/challenge`, { body: { hash, verdict } });
-  if (ask.credentials.length === 0) throw new Error('you have no passkey yet; add one under your settings');
+  if (ask.credentials.length === 0) throw new NoPasskey();
   try {
-    const c = (await navigator.credentials.get({ publicKey: { challenge: toBytes(ask.challenge), rpId: ask.rp_id, userVerification: 'required', timeout: 120_000, allowCredentials: ask.credentials.map((id) => ({ type: 'public-key', id: toBytes(id) })) } })) as PublicKeyCredential | null;
+    const c = (await navigator.credentials.get({ signal: gone, publicKey: { challenge: toBytes(ask.challenge), rpId: ask.rp_id, userVerification: 'required', timeout: 120_000, allowCredentials: ask.credentials.map((id) => ({ type: 'public-key', id: toBytes(id) })) } })) as PublicKeyCredential | null;
     if (!c) throw new Error('the passkey was not used');
     const r = c.response as AuthenticatorAssertionResponse;
     return { credential_id: toText(c.rawId), authenticator_data: toText(r.authenticatorData), client_data: toText(r.clientDataJSON), signature: toText(r.signature) };

@@ -4,6 +4,7 @@ import { notifications } from '@mantine/notifications';
 import { ApiError, NetworkError } from '../api/client';
 import { Kbd } from './bits';
 
+const CLOSE = { 'aria-label': 'Close the message' };
 let undo: { run: () => void; until: number } | null = null;
 
 export function toast(text: string, onUndo?: () => void): void {
@@ -11,6 +12,7 @@ export function toast(text: string, onUndo?: () => void): void {
   notifications.clean();
   notifications.show({
     withBorder: false,
+    closeButtonProps: CLOSE,
     message: (
       <span className="row" role="status">
         <span className="grow">{text}</span>
@@ -30,5 +32,5 @@ export function undoLast(): void {
 export function toastError(what: string, e: unknown): void {
   const why = e instanceof ApiError && e.status === 403 && typeof e.attributes.privilege === 'string' ? `needs ${e.attributes.privilege}` : e instanceof ApiError || e instanceof NetworkError ? e.message : String(e);
   notifications.clean();
-  notifications.show({ autoClose: false, message: <span role="alert">{what}: {why}</span> });
+  notifications.show({ autoClose: false, closeButtonProps: CLOSE, message: <span role="alert">{what}: {why}</span> });
 }

@@ -19,7 +19,7 @@ import { Empty, ErrorState, Loaded } from '../../kit/states';
 import { useUrl } from '../../kit/url';
 import { PageHead } from '../../shell/Shell';
 import { ConditionDialog, type Condition } from './Conditions';
-import { sign } from '../../kit/passkey';
+import { NoPasskey, sign, type Signature } from '../../kit/passkey';
 
 const WORD: Record<Decision['verdict'], string> = { approve: 'approved', reject: 'rejected', happened: 'it happened', again: 'run again', skip: 'skipped', answer: 'answered' };
 const STATE: Record<Approval['state'], string> = { waiting: 'waits', approved: 'approved', rejected: 'rejected', expired: 'expired', withdrawn: 'withdrawn', void: 'void', settled: 'settled', answered: 'answered' };
@@ -124,6 +124,8 @@ function DecisionView({ a, phone, waiting, next }: { a: Approval; phone: boolean
   const [output, setOutput] = useState('');
   const [busy, setBusy] = useState<string | null>(null);
   const [failed, setFailed] = useState<string | null>(null);
+  const [lacksKey, setLacksKey] = useState(false);
+  const ceremony = useRef<AbortController | null>(null);
   const [online, setOnline] = useState(navigator.onLine);
   const reasonRef = useRef<HTMLInputElement>(null);
   const title = useRef<HTMLHeadingElement>(null);
@@ -150,6 +152,9 @@ function DecisionView({ a, phone, waiting, next }: { a: Approval; phone: boolean
   const minutes = waits && a.expires_at ? Math.ceil((new Date(a.expires_at).getTime() - now) / 60_000) : null;
   const said = minutes === 10 || minutes === 5 || minutes === 1 ? `${minutes} ${minutes === 1 ? 'minute' : 'minutes'} left` : '';
 
+  // Whoever leaves the page has not signed.
+  useEffect(() => () => ceremony.current?.abort(), []);
+
   // Never optimistic: the page waits for the commit.
   const send = async (path: 'decide' | 'settle', body: Record<string, unknown>, what: string): Promise<void> => {
     setBusy(what);
@@ -171,34 +176,32 @@ function DecisionView({ a, phone, waiting, next }: { a: Approval; phone: boolean
       void queryClient.invalidateQueries({ queryKey: ['executions'] });
     }
   };
-  const approve = async (): Promise<void> => {
-    const body: Record<string, unknown> = { verdict: 'approve', hash: a.hash, comment: reason.trim() || null };
-    if (a.passkey_needed) {
-      setBusy('approve');
-      setFailed(null);
-      try {
-        body.passkey = await sign(a.id, a.hash ?? '', 'approve');
-      } catch (e) {
-        setBusy(null);
-        setFailed(`Nothing was changed: ${e instanceof Error ? e.message : String(e)}.`);
-        return;
-      }
+  /** The signature where one is needed, nothing where none is; `null` when there should be one and is not. */
+  const signature = async (verdict: 'approve' | 'again'): Promise<{ passkey?: Signature } | null> => {
+    if (!a.passkey_needed) return {};
+    setBusy('passkey');
+    setFailed(null);
+    setLacksKey(false);
+    ceremony.current = new AbortController();
+    try {
+      return { passkey: await sign(a.id, a.hash ?? '', verdict, ceremony.current.signal) };
+    } catch (e) {
+      setBusy(null);
+      setLacksKey(e instanceof NoPasskey);
+      setFailed(`Nothing was changed: ${e instanceof Error ? e.message : String(e)}.`);
+      return null;
+    } finally {
+      ceremony.current = null;
     }
-    await send('decide', body, 'approve');
+  };
+  const approve = async (): Promise<void> => {
+    const signed = await signature('approve');
+    if (signed) await send('decide', { verdict: 'approve', hash: a.hash, comment: reason.trim() || null, ...signed }, 'approve');
   };
   /** Sending it again takes what sending it first took. */
   const settled = async (body: Record<string, unknown>): Promise<void> => {
-    if (a.passkey_needed && body.verdict === 'again') {
-      setBusy('again');
-      try {
-        body.passkey = await sign(a.id, a.hash ?? '', 'again');
-      } catch (e) {
-        setBusy(null);
-        setFailed(`Nothing was changed: ${e instanceof Error ? e.message : String(e)}.`);
-        return;
-      }
-    }
-    await send('settle', body, String(body.verdict));
+    const signed = body.verdict === 'again' ? await signature('again') : {};
+    if (signed) await send('settle', { ...body, ...signed }, String(body.verdict));
   };
   const submit = (): void => {
     const bad = check(schema, answer);
@@ -272,7 +275,7 @@ function DecisionView({ a, phone, waiting, next }: { a: Approval; phone: boolean
               </div>
             )}
             {!input && <div className="block">
-              <div className="row wrap" style={{ marginBottom: 6 }}><h2>{settle ? 'What was sent, exactly' : 'What will run, exactly'}</h2>{a.hash && <span className="right row small ink2" style={{ gap: 4 }} title={a.hash}><IconLock size={13} stroke={1.7} aria-hidden />bound to <span className="mono">sha256 {a.hash.slice(0, 4)}…{a.hash.slice(-4)}</span></span>}</div>
+              <div className="row wrap" style={{ marginBottom: 6 }}><h2>{settle ? 'What was sent, exactly' : waits ? 'What will run, exactly' : 'What it was about, exactly'}</h2>{a.hash && <span className="right row small ink2" style={{ gap: 4 }} title={a.hash}><IconLock size={13} stroke={1.7} aria-hidden />bound to <span className="mono">sha256 {a.hash.slice(0, 4)}…{a.hash.slice(-4)}</span></span>}</div>
               <ol className="exact">
                 {a.actions.map((x) => (
                   <li key={x.index}>
@@ -303,12 +306,12 @@ function DecisionView({ a, phone, waiting, next }: { a: Approval; phone: boolean
             )}
             {a.remarks && a.remarks.length > 0 && <section className="panel"><header><IconHistory size={15} stroke={1.7} aria-hidden /><h2>History</h2></header><div className="body"><ol className="col" style={{ gap: 6 }}><li className="row small"><span className="ink3 none"><Moment at={a.asked_at} /></span><span>asked by {visible(a.workflow.name)}</span></li>{history(a).map((h, i) => <li key={i} className="small"><div className="row"><span className="ink3 none"><Moment at={h.at} /></span><span className="strong cut">{visible(h.by)}</span><span className={`chip right ${h.tone}`}>{h.word}</span></div>{h.text && <div className="ink2 text">{visible(h.text)}</div>}</li>)}</ol></div></section>}
             {!input && <section className="panel"><header><IconTarget size={15} stroke={1.7} aria-hidden /><h2>Reach</h2></header><div className="body"><dl className="facts"><dt>Targets</dt><dd className="mono">{[...new Set(a.actions.map((x) => x.target.host ?? x.target.url ?? 'not known'))].join(', ') || 'none'}</dd><dt>Accounts</dt><dd className="mono">{[...new Set(a.actions.map((x) => x.target.account).filter(Boolean))].join(', ') || '–'}</dd><dt>Actions</dt><dd>{a.actions.length}</dd><dt>Undo</dt><dd>{a.actions.some((x) => x.class === 'destructive') ? 'not known; a host command is not undone by itself' : 'not known'}</dd></dl></div></section>}
-            <section className="panel"><header><IconClock size={15} stroke={1.7} aria-hidden /><h2>Deadline</h2></header><div className="body small">{a.expires_at ? <>No answer by <Moment at={a.expires_at} />: {visible(a.on_expiry)}.</> : 'None. It stays until somebody answers; other branches go on.'}</div></section>
+            {waits && <section className="panel"><header><IconClock size={15} stroke={1.7} aria-hidden /><h2>Deadline</h2></header><div className="body small">{a.expires_at ? <>No answer by <Moment at={a.expires_at} />: {visible(a.on_expiry)}.</> : 'None. It stays until somebody answers; other branches go on.'}</div></section>}
             <div className="tiny ink3 row">id <ShortId id={a.id} /></div>
           </div>
         </div>
       </div>
-      {failed && <div className="row small" role="alert" style={{ padding: '8px 24px', background: 'var(--crit-bg)', color: 'var(--crit)' }}>{failed}</div>}
+      {failed && <div className="row small" role="alert" style={{ padding: '8px 24px', background: 'var(--crit-bg)', color: 'var(--crit)' }}>{failed}{lacksKey && <Go to="/settings/me" className="nowrap">Add a passkey</Go>}</div>}
       {waits && !online && <div className="row small" role="status" style={{ padding: '8px 24px', background: 'var(--high-bg)', color: 'var(--high)' }}><IconWifiOff size={14} stroke={1.7} aria-hidden />Offline: the buttons are off, shown is the last state.</div>}
       {waits && (may ? (
         <div className="decision-bar" role="toolbar" aria-label="Decide">
@@ -326,8 +329,10 @@ function DecisionView({ a, phone, waiting, next }: { a: Approval; phone: boolean
               {conditions && <Menu position="top-start"><Menu.Target><Button size={big} px={phone ? 12 : 10} disabled={busy !== null} aria-label="More: ask back, change, delegate">{phone ? <IconDots size={20} stroke={1.7} aria-hidden /> : 'More…'}</Button></Menu.Target><Menu.Dropdown>
                 <Menu.Item rightSection={<Kbd>B</Kbd>} onClick={() => setCondition('ask')}>Ask back…</Menu.Item>{a.remarks?.some((r) => r.kind === 'ask') && <Menu.Item onClick={() => setCondition('reply')}>Reply…</Menu.Item>}{a.actions.some((x) => x.parameters) && <Menu.Item rightSection={<Kbd>M</Kbd>} onClick={() => setCondition('change')}>Change parameters…</Menu.Item>}<Menu.Item onClick={() => setCondition('delegate')}>Delegate…</Menu.Item>
               </Menu.Dropdown></Menu>}
-              <Button size={big} className={phone ? '' : 'right'} style={phone ? { flex: '0 1 120px' } : undefined} leftSection={<IconX size={15} stroke={1.7} />} rightSection={phone ? undefined : <Kbd>R</Kbd>} disabled={busy !== null} onClick={reject}>{a.reject_label || 'Reject'}<span className="visually-hidden">: {a.question}</span></Button>
-              <Button size={big} variant="filled" color={a.effect === 'destructive' ? 'danger' : undefined} style={phone ? { flex: 1, minWidth: 0 } : undefined} leftSection={<IconCheck size={15} stroke={1.7} />} rightSection={phone ? undefined : <Kbd>⇧ A</Kbd>} disabled={busy !== null} onClick={() => void approve()}>{busy === 'approve' ? 'Sending…' : a.passkey_needed ? `${label} with passkey` : label}<span className="visually-hidden">, {target(a)}</span></Button>
+              {busy === 'passkey'
+                ? <Button size={big} className={phone ? '' : 'right'} px={phone ? 12 : undefined} style={phone ? { flex: '0 0 auto', maxWidth: '40%' } : undefined} onClick={() => ceremony.current?.abort()}>Cancel</Button>
+                : <Button size={big} className={phone ? '' : 'right'} px={phone ? 12 : undefined} style={phone ? { flex: '0 0 auto', maxWidth: '40%' } : undefined} leftSection={<IconX size={15} stroke={1.7} />} rightSection={phone ? undefined : <Kbd>R</Kbd>} disabled={busy !== null} onClick={reject}>{a.reject_label || 'Reject'}<span className="visually-hidden">: {a.question}</span></Button>}
+              <Button size={big} variant="filled" color={a.effect === 'destructive' ? 'danger' : undefined} px={phone ? 10 : undefined} style={phone ? { flex: 1, minWidth: 0 } : undefined} leftSection={<IconCheck size={15} stroke={1.7} />} rightSection={phone ? undefined : <Kbd>⇧ A</Kbd>} disabled={busy !== null} onClick={() => void approve()}>{busy === 'passkey' ? 'Waiting for your passkey…' : busy === 'approve' ? 'Sending…' : a.passkey_needed ? `${label} with passkey` : label}<span className="visually-hidden">, {target(a)}</span></Button>
             </>
           )}
         </div>
@@ -350,6 +355,7 @@ function DecisionView({ a, phone, waiting, next }: { a: Approval; phone: boolean
           {sheet === 'happened' && <p>The step completes with your note; nothing is sent.</p>}
           <Textarea data-autofocus label={sheet === 'reject' ? 'Reason' : 'How do you know'} autosize minRows={2} maxRows={6} value={reason} maxLength={2000} error={needReason && !reason.trim() ? 'Say why.' : undefined} onChange={(e) => setReason(e.currentTarget.value)} />
           {sheet === 'happened' && <Textarea label="Output, if there is any" autosize minRows={2} maxRows={8} value={output} onChange={(e) => setOutput(e.currentTarget.value)} styles={{ input: { fontFamily: 'var(--mono)' } }} />}
+          {busy === 'passkey' && <div className="row small ink2" role="status">Waiting for your passkey…<Button className="right" onClick={() => ceremony.current?.abort()}>Cancel</Button></div>}
           {failed && <div className="small t-crit" role="alert">{failed}</div>}
           <Button type="submit" size={big} variant="filled" color={sheet === 'again' || sheet === 'reject' ? 'danger' : undefined} disabled={busy !== null}>{sheet === 'reject' ? `Reject ${target(a)}` : sheet === 'again' ? `Run again ${target(a)}` : sheet === 'happened' ? 'Settle: it happened' : 'Settle: skip'}</Button>
         </form>
@@ -363,6 +369,7 @@ function Answer({ d }: { d: Decision }) {
   return (
     <div style={{ marginBottom: 4 }}>
       <div className="row"><Avatar name={name} /><span className="cut">{visible(name)}</span><span className={`chip ${d.verdict === 'reject' ? 'crit' : 'ok'}`}>{WORD[d.verdict]}</span><span className="right small ink3"><Moment at={d.at} /></span></div>
+      {d.passkey && <div className="small ink2" style={{ paddingLeft: 28 }}>Signed with passkey <span className="mono" title={d.passkey}>…{d.passkey.slice(-6)}</span></div>}
       {d.comment && <div className="small ink2 text" style={{ paddingLeft: 28 }}>{visible(d.comment)}</div>}
     </div>
   );
