@@ -1,5 +1,5 @@
 # Watchfire: the commands people use. `make demo` and `make test` need nothing installed by hand on Debian with Rust and Node.
-.PHONY: demo test check conformance bench screenshots ui fmt unit browser clients help
+.PHONY: demo test check conformance bench screenshots ui fmt unit browser clients doubles help
 
 CARGO ?= cargo
 DEMO_ARGS ?=
@@ -36,12 +36,16 @@ clients: ui
 	$(CARGO) build --quiet -p watchfire
 	scripts/with-server tests/clients/run
 
+doubles:
+	scripts/need python
+	tests/doubles/winrm/run
+
 browser: ui
 	scripts/need cargo node chromium
 	$(CARGO) build --quiet -p watchfire
 	scripts/with-demo scripts/browser-tests
 
-test: unit clients browser
+test: unit clients doubles browser
 
 fmt:
 	$(CARGO) fmt --all

@@ -53,6 +53,8 @@ pub enum Wire {
     Chat,
     /// Commands over SSH.
     Ssh,
+    /// Commands over WinRM.
+    Winrm,
 }
 
 /// Whether an operation can go without a stored connector.

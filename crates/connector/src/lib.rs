@@ -23,3 +23,4 @@ pub use registry::{Answer, Instance, Invocation, Prepared, Registry, Request};
 pub use secrets::{SECRET_BYTES_MIN, Scrubber, Secrets};
 pub use wire::chat::compose;
 pub use wire::ssh::{OUTPUT_BYTES_MAX, SshAnswer, SshAuth, SshRequest};
+pub use wire::winrm;

@@ -7,7 +7,7 @@ use crate::definition::{Class, ConnectorType, Need, Operation, Wire, load};
 use crate::schema::{self, conform};
 use crate::secrets::{SECRET_BYTES_MIN, Scrubber, Secrets};
 use crate::template::Tree;
-use crate::wire::{chat, data, http, slack, ssh};
+use crate::wire::{chat, data, http, slack, ssh, winrm};
 use crate::{Error, Fault, HttpRequest, HttpResponse};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,6 +23,7 @@ const BUILT_IN: &[&str] = &[
     include_str!("../../../content/connectors/ssh.toml"),
     include_str!("../../../content/connectors/teams.toml"),
     include_str!("../../../content/connectors/webhook.toml"),
+    include_str!("../../../content/connectors/winrm.toml"),
 ];
 
 /// A stored connector with its secrets decrypted.
@@ -60,6 +61,8 @@ pub enum Request {
     Http(HttpRequest),
     /// Over SSH.
     Ssh(ssh::SshRequest),
+    /// Over WinRM.
+    Winrm(winrm::WinrmRequest),
 }
 
 /// A request, or an output that needs none.
@@ -78,6 +81,8 @@ pub enum Answer {
     Http(HttpResponse),
     /// Over SSH.
     Ssh(ssh::SshAnswer),
+    /// Over WinRM.
+    Winrm(winrm::WinrmAnswer),
 }
 
 /// All connector types.
@@ -265,13 +270,14 @@ impl Registry {
             let bound = self.bound(call)?;
             match bound.kind.wire {
                 Wire::Ssh => ssh::request(&bound).map(|r| Prepared::Send(Request::Ssh(r))),
+                Wire::Winrm => winrm::request(&bound).map(|r| Prepared::Send(Request::Winrm(r))),
                 Wire::Chat if bound.instance.is_none() => chat::without_model(&bound).map(Prepared::Done),
                 wire => {
                     let mut request = match wire {
                         Wire::Http => http::request(&bound)?,
                         Wire::Chat => chat::request(&bound)?,
                         Wire::Slack => slack::request(&bound)?,
-                        Wire::Data | Wire::Ssh => data::request(&bound)?,
+                        Wire::Data | Wire::Ssh | Wire::Winrm => data::request(&bound)?,
                     };
                     finish(&bound, &mut request)?;
                     Ok(Prepared::Send(Request::Http(request)))
@@ -288,10 +294,11 @@ impl Registry {
             let bound = self.bound(call)?;
             match (answer, bound.kind.wire) {
                 (Answer::Ssh(answer), _) => ssh::response(&bound, answer),
+                (Answer::Winrm(answer), _) => winrm::response(&bound, answer),
                 (Answer::Http(answer), Wire::Http) => http::response(&bound, &answer),
                 (Answer::Http(answer), Wire::Chat) => chat::response(&bound, &answer),
                 (Answer::Http(answer), Wire::Slack) => slack::response(&bound, &answer),
-                (Answer::Http(answer), Wire::Data | Wire::Ssh) => data::response(&bound, &answer),
+                (Answer::Http(answer), Wire::Data | Wire::Ssh | Wire::Winrm) => data::response(&bound, &answer),
             }
         };
         match read() {

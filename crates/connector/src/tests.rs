@@ -74,7 +74,10 @@ fn model(config: &str) -> Option<Instance> {
 fn built_in_files_have_no_findings() {
     let registry = Registry::built_in();
     let ids: Vec<_> = registry.types().map(|t| &*t.id).collect();
-    assert_eq!(ids, [".cases-webhook", ".gen-ai", ".http", ".slack", ".slack_api", ".ssh", ".teams", ".webhook"]);
+    assert_eq!(
+        ids,
+        [".cases-webhook", ".gen-ai", ".http", ".slack", ".slack_api", ".ssh", ".teams", ".webhook", ".winrm"]
+    );
     for kind in registry.types() {
         assert!(!kind.title.is_empty() && !kind.group.is_empty(), "{}", kind.id);
         for operation in kind.operations.values() {

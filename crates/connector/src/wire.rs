@@ -7,3 +7,4 @@ pub(crate) mod data;
 pub(crate) mod http;
 pub(crate) mod slack;
 pub mod ssh;
+pub mod winrm;

@@ -172,6 +172,7 @@ impl Core {
             Input::Wake(execution) => self.wake(&execution, now),
             Input::Committed { ticket, result } => self.committed(ticket, result, now),
             Input::Outcome { key, attempt, outcome } => self.outcome(key, attempt, outcome, now),
+            Input::Detached { key, attempt, handle } => self.detached(key, attempt, handle, now),
             Input::Tick => self.tick(now),
             Input::Reload { space } => self.programs.reload_space(&space),
             Input::Envelope { space } => {

@@ -6,6 +6,7 @@
 //! Source: `design/engine.md` §2.
 
 use crate::clock;
+use crate::core::Input;
 use crate::handle::Shared;
 use crate::own::{self, OwnRequest};
 use crate::transport::{self, Bounds};
@@ -32,6 +33,9 @@ pub(crate) struct Sending {
     pub space: Arc<str>,
     pub principal: Arc<str>,
     pub not_after: Option<Time>,
+    pub attempt: u32,
+    /// Handle of a job that an earlier process began.
+    pub attach: Option<Value>,
 }
 
 /// Performs a call.
@@ -43,7 +47,11 @@ pub(crate) async fn perform(sending: Sending) -> Outcome {
         }
         _ => connector_call(&sending).await,
     };
-    result.unwrap_or_else(|outcome| outcome)
+    match result.unwrap_or_else(|outcome| outcome) {
+        // An earlier process sent it: that this one sent nothing says nothing about it.
+        Outcome::NotSent(fault) if sending.attach.is_some() => Outcome::Unknown(fault),
+        outcome => outcome,
+    }
 }
 
 /// Calls an operation of a stored connector once, outside any run.
@@ -57,7 +65,7 @@ pub(crate) async fn execute(
     let instance = instance(shared, space, id)?;
     let key = clock::new_id();
     let call = Invocation { operation, params, instance: Some(&instance), idempotency_key: &key };
-    let bounds = Bounds { timeout: EXECUTE_MAX, bytes_max: EXECUTE_BYTES_MAX, gate: &transport::open };
+    let bounds = Bounds::new(EXECUTE_MAX, EXECUTE_BYTES_MAX, &transport::open);
     match shared.transport.call(&call, bounds).await {
         Outcome::Answered(Ok(Body::Inline(value))) => Ok((*value).clone()),
         Outcome::Answered(Ok(_)) | Outcome::Dry(_) => Ok(Value::Null),
@@ -87,8 +95,12 @@ async fn connector_call(sending: &Sending) -> Result<Outcome, Outcome> {
     let left = call.deadline.map_or(transport::TIMEOUT_DEFAULT, |d| d.since(clock::now()).std());
     let gate =
         || -> futures::future::BoxFuture<'_, Result<(), Fault>> { Box::pin(std::future::ready(first_byte(sending))) };
-    let outcome =
-        shared.transport.call(&invocation, Bounds { timeout: left, bytes_max: call.bytes_max, gate: &gate }).await;
+    let detach = |handle: Value| {
+        let _ = shared.to_core.send(Input::Detached { key: sending.key.clone(), attempt: sending.attempt, handle });
+    };
+    let bounds =
+        Bounds { detach: &detach, attach: sending.attach.as_ref(), ..Bounds::new(left, call.bytes_max, &gate) };
+    let outcome = shared.transport.call(&invocation, bounds).await;
     Ok(match outcome {
         // 429 and 503 say that the other side did nothing (§2.5).
         Outcome::Answered(Err(f)) if refused(&f) => Outcome::NotSent(f),

@@ -178,7 +178,7 @@ fn perform(shared: &Arc<Shared>, aborts: &Aborts, output: Output) {
                 }),
             );
         }
-        Output::Perform { key, attempt, call, space, principal, not_after } => {
+        Output::Perform { key, attempt, call, space, principal, not_after, attach } => {
             let task = {
                 let shared = shared.clone();
                 let aborts = aborts.clone();
@@ -193,6 +193,8 @@ fn perform(shared: &Arc<Shared>, aborts: &Aborts, output: Output) {
                         space,
                         principal,
                         not_after,
+                        attempt,
+                        attach,
                     };
                     // A panic in a connector is that call's error (§11), not the process's.
                     let work = std::panic::AssertUnwindSafe(crate::perform::perform(sending)).catch_unwind();

@@ -1,4 +1,4 @@
-//! Calls to the outside: one front for HTTP and SSH, behind one egress guard.
+//! Calls to the outside: one front for HTTP, SSH and WinRM, behind one egress guard.
 //!
 //! Invariants: an attempt ends as not sent (no byte of the call left), answered, or unknown; nothing here tries again; every address that is
 //! dialled was checked; no fault holds a secret.
@@ -7,11 +7,13 @@
 pub mod egress;
 pub mod http;
 pub mod ssh;
+pub mod winrm;
 
 #[cfg(test)]
 mod tests;
 
 use crate::transport::egress::Egress;
+use connector::winrm::WinrmAnswer;
 use connector::{Answer, HttpResponse, Invocation, Prepared, Registry, Request, Scrubber, SshAnswer};
 use futures::future::BoxFuture;
 use std::sync::Arc;
@@ -24,6 +26,9 @@ pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 
 /// Asked just before the first byte of a call leaves; an error holds the call back.
 pub type Gate<'a> = &'a (dyn Fn() -> BoxFuture<'a, Result<(), Fault>> + Send + Sync);
+
+/// Told once of the handle that a job on another machine goes by.
+pub type Detach<'a> = &'a (dyn Fn(Value) + Send + Sync);
 
 /// How an attempt ended.
 #[derive(Debug)]
@@ -45,6 +50,17 @@ pub struct Bounds<'a> {
     pub bytes_max: u64,
     /// Last question before the first byte.
     pub gate: Gate<'a>,
+    /// Takes the handle of a job that goes on without us.
+    pub detach: Detach<'a>,
+    /// Handle of a job that an earlier process began: the attempt goes on there and sends nothing anew.
+    pub attach: Option<&'a Value>,
+}
+
+impl<'a> Bounds<'a> {
+    /// Of a call that ends with its connection.
+    pub fn new(timeout: Duration, bytes_max: u64, gate: Gate<'a>) -> Self {
+        Self { timeout, bytes_max, gate, detach: &|_| {}, attach: None }
+    }
 }
 
 impl std::fmt::Debug for Bounds<'_> {
@@ -103,6 +119,9 @@ impl Transports {
     pub async fn send(&self, request: &Request, bounds: Bounds<'_>) -> Sent<Answer> {
         match request {
             Request::Http(request) => map(self.http.send(request, bounds).await, |a: HttpResponse| Answer::Http(a)),
+            Request::Winrm(request) => {
+                map(winrm::send(&self.egress, request, bounds).await, |a: WinrmAnswer| Answer::Winrm(a))
+            }
             Request::Ssh(request) => map(ssh::send(&self.egress, request, bounds).await, |a: SshAnswer| Answer::Ssh(a)),
         }
     }

@@ -238,7 +238,8 @@ impl Work<'_> {
             }
             Command::Outcome { key, attempt, outcome } => self.outcome(key, *attempt, outcome),
             Command::Detached { key, handle } => {
-                if self.state.call(key).is_some() {
+                let begun = |c: &crate::state::CallState| matches!(c.phase, crate::state::Phase::Attempting { .. });
+                if self.state.ended().is_none() && self.state.call(key).is_some_and(begun) {
                     self.emit(FactKind::Detached { key: key.clone(), handle: handle.clone() });
                 }
                 Ok(())

@@ -12,7 +12,7 @@ use crate::core::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use stdx::{Duration, Id, Time};
+use stdx::{Duration, Id, Time, Value};
 use triage::Question;
 
 /// Waits and delays up to this long live in memory only.
@@ -160,6 +160,8 @@ pub struct CallState {
     pub asked_at: Time,
     /// Its scope has ended; only an answer or a settlement is still of interest.
     pub orphan: bool,
+    /// What the job of the attempt that began goes by on its machine.
+    pub handle: Option<Value>,
     pub(crate) deadline: Option<Time>,
     pub(crate) memo: Body,
     pub(crate) closes: bool,

@@ -73,6 +73,16 @@ impl Core {
         self.pump_lanes(now);
     }
 
+    /// A job on another machine goes on without us from here: its handle is journaled, so that a restart finds it again.
+    pub(super) fn detached(&mut self, key: EffectKey, attempt: u32, handle: Value, now: Time) {
+        let execution = key.execution.clone();
+        let open = self.runs.get(&execution).and_then(|r| r.calls.get(&key));
+        if open.is_some_and(|o| o.phase == Phase::Sent && o.attempt == attempt) {
+            self.enqueue(&execution, None, None, Command::Detached { key, handle });
+            self.step(&execution, now);
+        }
+    }
+
     /// Puts a call into its lane.
     pub(super) fn offer(&mut self, execution: &ExecutionId, key: EffectKey, call: Arc<Call>, attempt: u32) {
         let Some(run) = self.runs.get_mut(execution) else { return };
@@ -103,6 +113,7 @@ impl Core {
                     space: run.share.0.clone(),
                     principal: run.principal.clone(),
                     not_after: None,
+                    attach: None,
                 };
                 self.out.push(output);
             }
@@ -205,6 +216,7 @@ impl Core {
                             space: run.share.0.clone(),
                             principal: run.principal.clone(),
                             not_after: Some(not_after),
+                            attach: None,
                         });
                     }
                     (None, Some(_)) => {

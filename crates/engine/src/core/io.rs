@@ -4,7 +4,7 @@
 //! Not here: working it off (`core`), doing it (`pump`, `perform`).
 
 use std::sync::Arc;
-use stdx::Time;
+use stdx::{Time, Value};
 use store::{Commit, Committed};
 use workflow::{Call, EffectKey, ExecutionId, Fault, Outcome, Start};
 
@@ -35,6 +35,15 @@ pub enum Input {
         attempt: u32,
         /// How.
         outcome: Outcome,
+    },
+    /// A job that goes on without us left a handle.
+    Detached {
+        /// Which call.
+        key: EffectKey,
+        /// n-th sending.
+        attempt: u32,
+        /// Handle.
+        handle: Value,
     },
     /// Look at the timers.
     Tick,
@@ -74,6 +83,8 @@ pub enum Output {
         principal: Arc<str>,
         /// The first byte may leave until then (destructive).
         not_after: Option<Time>,
+        /// Handle of a job that an earlier process began: go on there, send nothing anew.
+        attach: Option<Value>,
     },
     /// Abort a read or write in flight; its late answer is dropped.
     Abort {

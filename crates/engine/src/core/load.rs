@@ -9,7 +9,7 @@ use super::io::Output;
 use super::{ACTIVE_PAGE, COMMIT_RETRY, CallPhase, Core, Open, Phase, Queued, RUN_QUEUE_MAX, RUNS_LIVE_MAX, Run};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use stdx::Time;
+use stdx::{Time, Value};
 use store::Store;
 use workflow::{Call, Command, Effect, EffectKey, ExecutionId, Fault, Outcome, State, TimerChange};
 
@@ -139,6 +139,7 @@ impl Core {
             }
         }
         let mut lost: Vec<(EffectKey, Arc<Call>, u32)> = Vec::new();
+        let mut going_on: Vec<(EffectKey, Arc<Call>, u32, Value)> = Vec::new();
         let mut send = Vec::new();
         for open in run.state.calls() {
             let Effect::Call(call) = &*open.effect else { continue };
@@ -151,11 +152,29 @@ impl Core {
             let call = Arc::new((**call).clone());
             match open.phase {
                 CallPhase::Asked => send.push((open.key.clone(), call, open.attempts + 1)),
-                CallPhase::Attempting { attempt, .. } => lost.push((open.key.clone(), call, attempt)),
+                CallPhase::Attempting { attempt, .. } => match open.handle.clone() {
+                    Some(handle) => going_on.push((open.key.clone(), call, attempt, handle)),
+                    None => lost.push((open.key.clone(), call, attempt)),
+                },
                 CallPhase::Held { .. } => self.held.put(open.key.clone(), run.share.0.clone(), now),
                 // A timer sends it again, or a person is asked.
                 CallPhase::Unanswered { .. } | CallPhase::Settling => {}
             }
+        }
+        for (key, call, attempt, handle) in going_on {
+            self.lanes.take(&call.lane);
+            let Some(run) = self.runs.get_mut(execution) else { break };
+            let output = Output::Perform {
+                key: key.clone(),
+                attempt,
+                call: Box::new((*call).clone()),
+                space: run.share.0.clone(),
+                principal: run.principal.clone(),
+                not_after: None,
+                attach: Some(handle),
+            };
+            run.calls.insert(key, Open { call, attempt, phase: Phase::Sent, retry: None, row: None });
+            self.out.push(output);
         }
         for (key, call, attempt) in lost {
             self.lanes.take(&call.lane);

@@ -3,6 +3,7 @@
 //! Invariants: no threads, no sleeps; commits are applied in the order in which the core hands them over.
 
 mod admission;
+mod detached;
 mod envelope;
 mod groups;
 mod late;
@@ -22,6 +23,7 @@ pub struct Sent {
     pub key: EffectKey,
     pub attempt: u32,
     pub call: Box<Call>,
+    pub attach: Option<Value>,
 }
 
 /// A core, its store and the clock.
@@ -134,7 +136,9 @@ impl Rig {
                     let result = self.store.commit_blocking(*commit).map(Box::new);
                     queue.extend(self.core.handle(Input::Committed { ticket, result }, self.now));
                 }
-                Output::Perform { key, attempt, call, .. } => self.sent.push(Sent { key, attempt, call }),
+                Output::Perform { key, attempt, call, attach, .. } => {
+                    self.sent.push(Sent { key, attempt, call, attach });
+                }
                 Output::Abort { key } => self.sent.retain(|s| s.key != key),
                 Output::Reply { reply, result } => self.replies.push((reply, result)),
                 Output::Ended { .. } => {}

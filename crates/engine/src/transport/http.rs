@@ -38,9 +38,9 @@ pub struct Http {
 }
 
 /// Resolves names for one port through the guard, so that what is checked is what is dialled.
-struct Guarded {
-    egress: Arc<Egress>,
-    port: u16,
+pub(super) struct Guarded {
+    pub egress: Arc<Egress>,
+    pub port: u16,
 }
 
 impl Resolve for Guarded {
@@ -169,7 +169,7 @@ impl Http {
     }
 }
 
-enum Failure {
+pub(super) enum Failure {
     NotSent(Fault),
     Unknown(Fault),
 }
@@ -314,7 +314,7 @@ fn timed_out(timeout: Duration) -> Fault {
 }
 
 /// What a failed exchange means: whether a byte may have left, and in which words.
-fn failure(e: &reqwest::Error, url: &Url) -> Failure {
+pub(super) fn failure(e: &reqwest::Error, url: &Url) -> Failure {
     let mut cause = e.source();
     while let Some(at) = cause {
         if let Some(refused) = at.downcast_ref::<Refused>() {
@@ -337,7 +337,7 @@ fn failure(e: &reqwest::Error, url: &Url) -> Failure {
 }
 
 /// The innermost words of an error, without the address it was about.
-fn chain(e: &reqwest::Error) -> String {
+pub(super) fn chain(e: &reqwest::Error) -> String {
     let mut at: &dyn std::error::Error = e;
     while let Some(source) = at.source() {
         at = source;

@@ -2,6 +2,7 @@
 
 mod http;
 mod ssh;
+mod winrm;
 
 use super::egress::Egress;
 use super::{Bounds, Gate, Sent};
@@ -16,7 +17,7 @@ fn closed<'a>() -> BoxFuture<'a, Result<(), Fault>> {
 }
 
 fn bounds<'a>(gate: Gate<'a>) -> Bounds<'a> {
-    Bounds { timeout: Duration::from_secs(20), bytes_max: MIB, gate }
+    Bounds::new(Duration::from_secs(20), MIB, gate)
 }
 
 fn egress(entries: &[String]) -> Egress {

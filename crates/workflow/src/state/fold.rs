@@ -59,6 +59,7 @@ pub(super) fn fold(state: &mut State, fact: &Fact) {
                 attempts: 0,
                 asked_at: at,
                 orphan: false,
+                handle: None,
                 deadline: *deadline,
                 memo,
                 closes: *closes,
@@ -71,6 +72,12 @@ pub(super) fn fold(state: &mut State, fact: &Fact) {
             if let Some(c) = state.calls.iter_mut().find(|c| c.key == *key) {
                 c.phase = Phase::Attempting { attempt: *attempt, not_after: *not_after };
                 c.attempts = c.attempts.max(*attempt);
+                c.handle = None;
+            }
+        }
+        FactKind::Detached { key, handle } => {
+            if let Some(c) = state.calls.iter_mut().find(|c| c.key == *key) {
+                c.handle = Some(handle.clone());
             }
         }
         FactKind::Held { key, why } => {
@@ -143,7 +150,7 @@ pub(super) fn fold(state: &mut State, fact: &Fact) {
             let memory = Memory { output, error: error.clone(), input, about, ran: true };
             state.memory.steps.insert(step.clone(), Arc::new(memory));
         }
-        FactKind::Detached { .. } | FactKind::Logged { .. } => {}
+        FactKind::Logged { .. } => {}
     }
 }
 

@@ -475,7 +475,7 @@ fn request_text(call: &Call) -> Arc<str> {
                 _ => head,
             }
         }
-        "ssh.run" => text("command").unwrap_or_default(),
+        "ssh.run" | "winrm.run" => text("command").unwrap_or_default(),
         _ => stdx::json::text(&params),
     };
     stdx::bounded::truncate(&line, REQUEST_BYTES_MAX).into()
