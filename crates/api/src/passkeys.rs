@@ -148,12 +148,12 @@ fn read(record: crate::records::Record) -> Option<Stored> {
     Some(Stored { credential, user: text("user")?, version: record.version, body: record.body })
 }
 
-/// True where an answer of that kind must be signed: the question says so, or the envelope for what would run.
+/// True where an answer of that kind must be signed: the question was asked under that demand, or the envelope demands it now. The row itself
+/// judges by the same rule; here it is said before a signature is asked for.
 pub(crate) fn needed(cx: &Ctx, row: &QuestionRow) -> bool {
     // With limits that cannot be read nothing destructive is let go by a click alone.
     row.question.policy.passkey
-        || envelope::limits(cx.state.engine.store(), &cx.space)
-            .map_or(true, |l| l.demands_passkey(&row.question.actions))
+        || envelope::limits(cx.state.engine.store(), &cx.space).map_or(true, |l| l.demands_passkey(&row.question))
 }
 
 /// The signature of a person's answer, and the record of the key with its new count.

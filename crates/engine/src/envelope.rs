@@ -14,7 +14,7 @@ use store::{AttemptRow, Noun, Store};
 use workflow::{Call, EffectKey, Fault};
 
 /// Id of the setting that holds a space's limits.
-pub const SETTING: &str = "envelope";
+pub const SETTING: &str = triage::question::demand::ENVELOPE;
 /// Caps, and rules of *first one, then wait*, of one space at most.
 pub const RULES_MAX: usize = 256;
 /// Window of caps.
@@ -124,14 +124,9 @@ impl Limits {
         Ok(limits)
     }
 
-    /// True where one of the actions may be approved only with a passkey's signature.
-    pub fn demands_passkey(&self, actions: &[triage::FrozenAction]) -> bool {
-        let demands = |a: &triage::FrozenAction, what: &str| match what {
-            "*" => true,
-            "write" => matches!(&*a.class, "write" | "destructive"),
-            class_or_type => *a.class == *class_or_type || *a.operation == *class_or_type,
-        };
-        actions.iter().any(|a| self.passkey.iter().any(|what| demands(a, what)))
+    /// True where a row may be approved only with a passkey's signature.
+    pub fn demands_passkey(&self, question: &triage::Question) -> bool {
+        triage::question::demand::named(&self.passkey, question)
     }
 
     /// The level of a workflow.

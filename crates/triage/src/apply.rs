@@ -72,7 +72,7 @@ pub fn reads(request: &Request, loaded: &Rows, round: usize) -> Vec<Key> {
                 keys.extend(alerts.iter().flat_map(comment::alerts_named).map(|a| Key::Alert(key(&a))));
                 keys
             }
-            Command::QuestionAsk(q) => vec![Key::Question(q.id.clone())],
+            Command::QuestionAsk(q) => vec![Key::Question(q.id.clone()), Key::Envelope(space.clone())],
             Command::QuestionDecide { id, .. }
             | Command::QuestionClose { id, .. }
             | Command::QuestionRemark { id, .. }
@@ -113,7 +113,8 @@ pub fn reads(request: &Request, loaded: &Rows, round: usize) -> Vec<Key> {
         Command::QuestionDecide { id, .. } => {
             let row = loaded.questions.get(id);
             let answered = row.iter().flat_map(|r| &r.answers).map(|a| Key::Person(a.by.user.clone()));
-            answered.chain([Key::Person(request.by.user.clone())]).collect()
+            let envelope = row.map(|r| Key::Envelope(r.question.space.clone()));
+            answered.chain([Key::Person(request.by.user.clone())]).chain(envelope).collect()
         }
         Command::QuestionRemark { to, .. } => {
             to.iter().cloned().chain([request.by.user.clone()]).map(Key::Person).collect()
@@ -170,7 +171,7 @@ pub fn apply(rows: &mut Rows, now: Time, request: &Request) -> Result<Value, Ref
         Command::CasePushed { case, connector, result, comments } => {
             push::pushed(rows, now, by, &key(case), connector, result, comments)
         }
-        Command::QuestionAsk(q) => question::ask(rows, q),
+        Command::QuestionAsk(q) => question::ask(rows, space, q),
         Command::QuestionDecide { id, verdict, hash, comment, output, signature } => {
             let saying = Saying {
                 verdict: *verdict,

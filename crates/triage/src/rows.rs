@@ -131,6 +131,8 @@ pub enum Key {
     Question(Id),
     /// A user, as stored.
     Person(Arc<str>),
+    /// The envelope of a space: record `setting` with the id [`ENVELOPE`](crate::question::demand::ENVELOPE).
+    Envelope(Arc<str>),
 }
 
 /// Id of the `setting` record that holds the cases configuration of an owner.
@@ -159,6 +161,8 @@ pub struct Rows {
     pub configs: BTreeMap<(Arc<str>, Arc<str>), Option<Value>>,
     /// People by name; absence included.
     pub people: BTreeMap<Arc<str>, Option<crate::question::Person>>,
+    /// Envelopes by space; absence included.
+    pub envelopes: BTreeMap<Arc<str>, Option<Value>>,
     /// User actions that were added.
     pub actions: Vec<UserAction>,
     /// Cases that were deleted, whose attachments and user actions go with them, and how many user actions had been added then:
@@ -187,11 +191,16 @@ impl Rows {
             Key::CasesConfig(s, o) => self.configs.contains_key(&(s.clone(), o.clone())),
             Key::Question(k) => self.questions.known(k),
             Key::Person(k) => self.people.contains_key(k),
+            Key::Envelope(k) => self.envelopes.contains_key(k),
         }
     }
     /// A person, where they were loaded and are there.
     pub fn person(&self, user: &str) -> Option<&crate::question::Person> {
         self.people.get(user).and_then(Option::as_ref)
+    }
+    /// The envelope of a space, where it was loaded and is there.
+    pub fn envelope(&self, space: &str) -> Option<&Value> {
+        self.envelopes.get(space).and_then(Option::as_ref)
     }
     /// A point to go back to.
     pub fn mark(&self) -> Mark {

@@ -37,6 +37,7 @@ impl World {
                     Key::CasesConfig(s, o) => drop(self.rows.configs.insert((s, o), self.config.clone())),
                     Key::Question(k) => self.rows.questions.load(k, None),
                     Key::Person(k) => drop(self.rows.people.insert(k, None)),
+                    Key::Envelope(k) => drop(self.rows.envelopes.insert(k, None)),
                 }
             }
         }

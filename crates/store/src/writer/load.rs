@@ -213,6 +213,12 @@ pub(super) fn keys(conn: &Connection, b: &mut Batch, keys: Vec<Key>) -> Result<(
                 });
                 b.rows.people.insert(user, person);
             }
+            Key::Envelope(space) => {
+                let id = Id::from(triage::question::demand::ENVELOPE);
+                self::record(conn, b, Noun::Setting, &space, &id)?;
+                let body = b.records.get(&(Noun::Setting, space.clone(), id)).map(|r| r.body.clone());
+                b.rows.envelopes.insert(space, body);
+            }
             Key::Question(id) => {
                 let row = crate::question::read(conn, &id)?;
                 b.rows.questions.load(id, row);

@@ -184,6 +184,9 @@ impl Writer {
             b.rows
                 .configs
                 .retain(|(space, owner), _| *space != change.space || triage::rows::config_id(owner) != change.id);
+            if *change.id == *triage::question::demand::ENVELOPE {
+                b.rows.envelopes.insert(change.space.clone(), change.body.clone());
+            }
         }
         b.records.set(key, next);
         Ok(Ok(version))

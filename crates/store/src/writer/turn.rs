@@ -8,7 +8,7 @@ use super::{ANSWER_PAYLOAD_BASE, Prepared, Writer, load};
 use crate::audit::{journal_digest, journal_seed};
 use crate::batch::{Batch, Entry, Load, Out, Row, Run};
 use crate::commit::Committed;
-use crate::error::Error;
+use crate::error::{Error, damaged};
 use std::sync::Arc;
 use stdx::{Id, Time, Value};
 use triage::command::{Refusal, Request};
@@ -240,10 +240,13 @@ impl Writer {
         let by =
             Actor { user: run.principal.clone(), channel: "workflow".into(), execution: Some(execution.clone()), step };
         let mut command = (**command).clone();
-        if let triage::Command::QuestionAsk(question) = &mut command
-            && question.policy.forbid_self
-        {
-            question.policy.involved = self.involved(b, run, &question.workflow)?;
+        if let triage::Command::QuestionAsk(question) = &mut command {
+            if question.policy.forbid_self {
+                question.policy.involved = self.involved(b, run, &question.workflow)?;
+            }
+            if question.kind == triage::QuestionKind::Settlement {
+                question.policy.passkey |= self.signed_before(execution, question)?;
+            }
         }
         let request = Request { space: run.space.clone(), by, key: None, command };
         let audit = b.audit.len();
@@ -278,6 +281,22 @@ impl Writer {
         let mut involved = vec![run.principal.clone()];
         involved.extend(record.map(|r| r.updated_by.clone()).filter(|by| *by != run.principal));
         Ok(involved)
+    }
+
+    /// True where what a settlement is about was asked for under the demand of a signature: sending it again is under it too. Rows of the
+    /// batch need no look: an attempt begins after its question is stored, and what a question demands never changes.
+    fn signed_before(&self, execution: &Id, settlement: &triage::Question) -> Result<bool, Error> {
+        let mut statement = self.db.conn.prepare_cached("SELECT body FROM question WHERE execution = ?1")?;
+        let mut rows = statement.query([execution.as_str()])?;
+        while let Some(r) = rows.next()? {
+            let row: triage::QuestionRow =
+                serde_json::from_str(r.get_ref(0)?.as_str().unwrap_or_default()).map_err(damaged("question"))?;
+            let of = |path: &Arc<str>| settlement.actions.iter().any(|a| a.path == *path);
+            if row.question.policy.passkey && row.question.actions.iter().any(|a| of(&a.path)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// True when an answered effect was destructive: then its end is audited too.

@@ -39,6 +39,9 @@ pub struct Policy {
     /// What lets something run is signed with a passkey.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub passkey: bool,
+    /// The answer lets go too what is shown as template only.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unbound: bool,
     /// Who started the run, and who changed the workflow last; filled in by the writer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub involved: Vec<Arc<str>>,

@@ -150,9 +150,12 @@ impl Work<'_> {
             message: ask.message,
             approve_label: ask.approve_label,
             reject_label: ask.reject_label,
-            unbound: gather.unbound,
             expires_at: Some(self.cx.now + ask.timeout.0),
-            policy: super::approvers::policy(config),
+            policy: triage::question::Policy {
+                unbound: self.cx.env.unbound == Unbound::Allow && !gather.unbound.is_empty(),
+                ..super::approvers::policy(config)
+            },
+            unbound: gather.unbound,
             ..self.question(path, ix, gather.actions)
         };
         self.emit_question(path, question);

@@ -52,6 +52,7 @@ pub(super) fn policy(config: &Value) -> Policy {
         quorum: whole("quorum").map_or(0, |n| u32::try_from(n).unwrap_or(u32::MAX)),
         forbid_self: config.get("forbid-self").and_then(Value::as_bool).unwrap_or(false),
         passkey: config.get("passkey").is_some_and(|v| !matches!(v, Value::Null | Value::Bool(false))),
+        unbound: false,
         involved: vec![],
         tiers: tiers.iter().take(TIERS_MAX).map(tier).collect(),
     }
