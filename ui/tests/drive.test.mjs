@@ -537,6 +537,10 @@ describe('execution', { skip: REAL ? 'needs the data of the mock' : false }, () 
     await page.getByText(/When somebody approves/).waitFor();
     await page.getByText('Show true scale').click();
     await page.waitForURL(/scale=true/);
+    // The second row is what started it, with the whole event.
+    await page.getByRole('table', { name: 'Steps and when they ran' }).getByRole('row').nth(2).click();
+    await page.waitForURL(/step=trigger/);
+    await page.getByRole('complementary', { name: 'Step' }).getByRole('heading', { name: 'Event' }).waitFor();
   });
 });
 

@@ -104,7 +104,7 @@ export async function ownServer(egress = '') {
   const [port, es] = [await freePort(), await freePort()];
   let child = null;
   const s = {
-    data, port, url: `http://127.0.0.1:${port}`,
+    data, url: `http://127.0.0.1:${port}`, es: `http://127.0.0.1:${es}`,
     start: async () => {
       child = spawn(process.env.WATCHFIRE_BIN, ['serve', '--data', data, '--listen', `127.0.0.1:${port}`, '--es-listen', `127.0.0.1:${es}`], { stdio: 'ignore', env: { ...process.env, ELASTIC_PASSWORD: PASSWORD, WATCHFIRE_EGRESS_ALLOW: egress } });
       await waitFor('the server is there', async () => (await fetch(`${s.url}/healthz`).catch(() => null))?.ok);

@@ -208,11 +208,28 @@ describe('an approval that demands a passkey', { skip }, () => {
     await page.setViewportSize(DESK);
   });
 
-  test('`audit verify` accepts both signatures, with the server gone', async () => {
+  test('what the envelope demands of the class stays with the question, whatever becomes of the envelope', async () => {
+    const envelope = async (body) => assert.equal((await call(page, '/api/watchfire/envelope', body, 'PUT')).status, 200);
+    await envelope({ passkey: ['destructive'] });
+    const q = await asks('by-class', '', '/accounts/class');
+    await envelope({});
+    await show(q.id);
+    const a = await get(q.path);
+    assert.equal(a.passkey_needed, true);
+    assert.equal((await call(page, `${q.path}/decide`, { verdict: 'approve', hash: a.hash })).status, 403);
+    assert.equal(count('DELETE /accounts/class'), 0);
+    await withPasskey().click();
+    await page.locator('.chip', { hasText: 'approved' }).first().waitFor();
+    await goesOn(q.run);
+    assert.equal(count('DELETE /accounts/class'), 1);
+    assert.equal((await get((await asks('by-class', '', '/accounts/class')).path)).passkey_needed, false, 'what is asked now is asked without');
+  });
+
+  test('`audit verify` accepts every signature, with the server gone', async () => {
     await own.kill();
     const { code, out } = await cli('audit', 'verify', '--data', own.data, '--json');
     const report = JSON.parse(out);
-    assert.deepEqual([code, report.broken, report.signatures], [0, null, 2], out);
+    assert.deepEqual([code, report.broken, report.signatures], [0, null, 3], out);
   });
 });
 

@@ -152,6 +152,10 @@ describe('the waterfall, live', { skip }, () => {
     await inspector().getByText(`answer-${tag}`).first().waitFor();
     await page.getByRole('tab', { name: 'Input' }).click();
     await inspector().getByText(`${AT}/flaky`).first().waitFor();
+    // What started it stands above the steps.
+    await row('trigger').click();
+    await inspector().getByRole('heading', { name: 'Event' }).waitFor();
+    assert.match(await inspector().innerText(), /trigger · manual/);
   });
   test('rerun from a step: what was before is kept and not sent again; linked both ways', async () => {
     await go(`/executions/${execution}`);

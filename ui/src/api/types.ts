@@ -165,7 +165,7 @@ export type ExecutionItem = {
   error: { type: string; message: string; details?: unknown } | null;
   executedBy: string; triggeredBy: string;                                    // 'manual' | 'alert' | …
   concurrencyGroupKey: string | null;
-  watchfire: { effect: Effect; queue_ms: number; run_ms: number; wait_ms: number; cause: string | null; rule: Ref | null; alerts: string[]; case: CaseRef | null; approval: string | null; held: number; dry_run?: boolean; rerun_of?: string | null; reruns?: string[] };
+  watchfire: { effect: Effect; queue_ms: number; run_ms: number; wait_ms: number; cause: string | null; rule: Ref | null; alerts: string[]; case: CaseRef | null; approval: string | null; held: number; dry_run?: boolean; test_of?: string | null; rerun_of?: string | null; reruns?: string[] };
 };
 export type StepExecution = {
   id: string; stepId: string; stepType: string; workflowRunId: string; workflowId: string; status: Status;

@@ -31,6 +31,8 @@ export function ExecutionPage() {
 /** Text that was tried as it stood in an editor: no workflow is stored of it. */
 const unsaved = (e: Execution): boolean => e.isTestRun && e.workflowId.startsWith('test-');
 
+/** Key of the row that stands for what started the run. */
+const TRIGGER = 'trigger';
 const LEGEND: [string, string][] = [['queue', 'queue'], ['run', 'run'], ['failed', 'failed try'], ['backoff', 'back-off'], ['person', 'waits for a person']];
 
 function Run({ e }: { e: Execution }) {
@@ -55,9 +57,11 @@ function Run({ e }: { e: Execution }) {
   const failed = e.stepExecutions.find((s) => s.status === 'failed' && s.error);
   const selected = url.step ?? failed?.id ?? all.filter((r) => r.step).at(-1)?.key;
   const at = rows.findIndex((r) => r.key === selected);
+  const trigger = selected === TRIGGER;
   const row = rows[at] ?? all.find((r) => r.key === selected);
   const approval = e.watchfire.approval;
-  const move = (i: number): void => { const r = rows[Math.max(0, Math.min(rows.length - 1, i))]; if (r) setUrl({ step: r.key, tab: undefined }); };
+  // Above the first step stands what started the run.
+  const move = (i: number): void => { const r = rows[Math.max(0, Math.min(rows.length - 1, i))]; if (i < 0 || r) setUrl({ step: i < 0 ? TRIGGER : r!.key, tab: undefined }); };
   const fold = (k: string, on: boolean): void => setFolded((f) => { const n = new Set(f); if (on) n.add(k); else n.delete(k); return n; });
   const cancel = (): void => {
     modals.openConfirmModal({
@@ -94,7 +98,7 @@ function Run({ e }: { e: Execution }) {
       <div className="fact-bar">
         <span>Started by {w.rule && w.alerts[0] ? <Go to={`/alerts/${w.alerts[0]}`}>{visible(w.rule.name)}</Go> : <b>{w.cause ?? e.triggeredBy}</b>}{w.alerts.length > 1 ? ` and ${w.alerts.length - 1} more` : ''}</span>
         {w.case && <span>Case <Go to={`/cases/${w.case.id}`}>{w.case.number ?? visible(w.case.title)}</Go></span>}
-        {unsaved(e) ? <span>Of unsaved text</span> : <span>Version <Go to={`/workflows/${e.workflowId}`}>{e.version !== null ? `v${e.version}` : 'open'}</Go></span>}
+        {unsaved(e) ? <span>Of unsaved text{w.test_of ? <> of <Go to={`/workflows/${w.test_of}`}>{visible(w.test_of)}</Go></> : ''}</span> : <span>Version <Go to={`/workflows/${e.workflowId}`}>{e.version !== null ? `v${e.version}` : 'open'}</Go></span>}
         <span>Started <b><Moment at={e.startedAt} /></b></span><span>Runs as <b>{e.executedBy}</b></span>
         {w.rerun_of && <span>Rerun of <Go to={`/executions/${w.rerun_of}`}>…{w.rerun_of.slice(-6)}</Go></span>}{w.reruns && w.reruns.length > 0 && <span>Rerun as {w.reruns.slice(-3).map((x, i) => <span key={x}>{i ? ', ' : ''}<Go to={`/executions/${x}`}>…{x.slice(-6)}</Go></span>)}</span>}
         <span className="right num">Queue <b>{duration(w.queue_ms)}</b>&ensp; Run <b>{duration(w.run_ms)}</b>&ensp; Waits <b>{duration(w.wait_ms)}</b></span>
@@ -109,6 +113,7 @@ function Run({ e }: { e: Execution }) {
             <div className="wf-row wf-head" role="row" style={{ cursor: 'default' }}><div className="wf-cell" role="columnheader" style={{ paddingLeft: 16 }}>Step</div><div className="wf-cell" role="columnheader" style={{ justifyContent: 'flex-end' }}>Took</div>
               <div className="wf-cell wf-time" role="columnheader" ref={ref} style={{ overflow: 'visible' }}><span className="visually-hidden">time</span>{ax.ticks.map((t, i) => <span key={i} className="num" style={{ position: 'absolute', left: i === ax.ticks.length - 1 ? Math.min(t.x, ax.width - (done ? 50 : 30)) : t.x, top: 4, whiteSpace: 'nowrap' }}>{t.ms === 0 ? '0' : !done && i === ax.ticks.length - 1 ? <b className="t-beam">now</b> : duration(t.ms)}</span>)}</div></div>
             <Line ax={ax} now={now} done={done} name={e.workflowName} type="execution" status={e.status} took={duration(now - from)} effect={null} depth={0} strokes={[...(w.queue_ms > 0 ? [{ kind: 'queue' as const, from, to: from + w.queue_ms }] : []), ...mergeTop(e.stepExecutions, from + w.queue_ms, now)]} />
+            <Line ax={ax} now={now} done={done} name={w.rule?.name ?? e.triggeredBy} type="trigger" status="completed" took="" effect="none" depth={0} strokes={[{ kind: 'run', from, to: from }]} selected={trigger} onSelect={() => setUrl({ step: TRIGGER, tab: undefined })} starts={moment(e.createdAt ?? e.startedAt, clock)} />
             {rows.map((r) => {
               const s = r.step;
               return <Line key={r.key} ax={ax} now={now} done={done} name={r.iteration !== null ? `${r.name} [${r.iteration}]` : r.name} type={r.type} status={s?.status ?? null} took={s ? duration(s.executionTimeMs ?? now - new Date(s.startedAt).getTime()) : ''} effect={r.effect as EffectClass} depth={r.depth} strokes={s ? strokes(s, now) : null} attempts={s?.watchfire?.attempts} selected={r.key === selected} onSelect={() => setUrl({ step: r.key, tab: undefined })} fold={r.hasChildren ? folded.has(r.key) : null} onFold={(on) => fold(r.key, on)} starts={s ? moment(s.startedAt, clock) : 'not yet'} />;
@@ -130,7 +135,7 @@ function Run({ e }: { e: Execution }) {
           </section>
           <Next e={e} all={all} />
         </div>
-        <aside className="inspector" aria-label="Step" tabIndex={0}>{row ? (row.step ? <Inspector key={row.key} e={e} s={row.step} onRerun={mayRerun && done ? () => setAgain({ from: row.step }) : null} /> : <div className="pad"><div className="row"><IconCircleDashed size={15} stroke={1.7} className="ink3" /><b>{visible(row.name)}</b><span className="right"><Effect effect={row.effect as EffectClass} /></span></div><p className="mono ink2">{row.type}</p><p className="small ink2" style={{ marginTop: 8 }}>Has not run.</p></div>) : <div className="pad small ink3">Pick a step.</div>}</aside>
+        <aside className="inspector" aria-label="Step" tabIndex={0}>{trigger ? <Trigger e={e} /> : row ? (row.step ? <Inspector key={row.key} e={e} s={row.step} onRerun={mayRerun && done ? () => setAgain({ from: row.step }) : null} /> : <div className="pad"><div className="row"><IconCircleDashed size={15} stroke={1.7} className="ink3" /><b>{visible(row.name)}</b><span className="right"><Effect effect={row.effect as EffectClass} /></span></div><p className="mono ink2">{row.type}</p><p className="small ink2" style={{ marginTop: 8 }}>Has not run.</p></div>) : <div className="pad small ink3">Pick a step.</div>}</aside>
       </div>
     </>
   );
@@ -223,6 +228,30 @@ function Next({ e, all }: { e: Execution; all: Row[] }) {
   else if (a) text = <>When {a.quorum.needed - a.quorum.given > 1 ? `${a.quorum.needed - a.quorum.given} people approve` : 'somebody approves'}, {a.actions.length ? <>{a.actions.map((x, i) => <span key={x.index}>{i ? ', ' : ''}<code>{x.step}</code> runs{x.target.host ? ` on ${x.target.host}` : ''}</span>)}</> : 'it goes on'}. {a.expires_at ? <>If nobody does by {moment(a.expires_at, now)}, {visible(a.on_expiry)}.</> : ''}</>;
   else { const f = all.find((r) => r.step === null); text = f ? <>After this, <code>{visible(f.name)}</code> runs.</> : 'It finishes.'; }
   return <div className="row top" style={{ padding: '12px 16px', borderTop: '1px solid var(--line)' }}><b>Next</b><span className="grow" style={{ overflowWrap: 'anywhere' }}>{text}</span></div>;
+}
+
+/** What started the run, with the whole event. */
+function Trigger({ e }: { e: Execution }) {
+  const full = useQuery({ ...q.step(e.id, TRIGGER), staleTime: Infinity });
+  const w = e.watchfire;
+  const empty = (v: unknown): boolean => v === null || v === undefined || (typeof v === 'object' && Object.keys(v).length === 0);
+  return (
+    <>
+      <div className="pad" style={{ paddingBottom: 8 }}>
+        <div className="row"><b style={{ fontSize: 15, overflowWrap: 'anywhere' }}>{visible(w.rule?.name ?? e.triggeredBy)}</b></div>
+        <div className="small ink2" style={{ marginTop: 2 }}><span className="mono">trigger · {e.triggeredBy}</span> · <Moment at={e.createdAt ?? e.startedAt} /> · as {visible(e.executedBy)}</div>
+        {w.alerts.length > 0 && <div className="row wrap small" style={{ marginTop: 6 }}>{w.alerts.slice(0, 10).map((x) => <Go key={x} to={`/alerts/${x}`}>alert …{x.slice(-6)}</Go>)}{w.alerts.length > 10 && <span className="ink2">and {w.alerts.length - 10} more</span>}</div>}
+      </div>
+      <div className="pad col" style={{ gap: 12 }}>
+        <Loaded query={full} what="The event" rows={3} height={18}>{(d) => (
+          <>
+            <div><h2 className="small strong" style={{ marginBottom: 4 }}>Event</h2>{empty(d.output) ? <span className="small ink2">None: it was started without one.</span> : <div className="code"><Json value={d.output} /></div>}</div>
+            <div><h2 className="small strong" style={{ marginBottom: 4 }}>Inputs</h2>{empty(d.input) ? <span className="small ink2">None.</span> : <div className="code"><Json value={d.input} /></div>}</div>
+          </>
+        )}</Loaded>
+      </div>
+    </>
+  );
 }
 
 function Inspector({ e, s, onRerun }: { e: Execution; s: StepExecution; onRerun: (() => void) | null }) {
