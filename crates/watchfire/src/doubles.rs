@@ -68,7 +68,7 @@ impl Doubles {
     pub fn note(&self, mut line: Value) {
         if let Some(object) = line.as_object_mut() {
             object.insert("n".into(), json!(self.next.fetch_add(1, Ordering::SeqCst)));
-            object.insert("ms".into(), json!(self.started.elapsed().as_millis() as u64));
+            object.insert("ms".into(), json!(self.ms()));
         }
         let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(file) = &mut ledger.file {
@@ -81,6 +81,11 @@ impl Doubles {
         if ledger.lines.len() < LINES_MAX {
             ledger.lines.push(line);
         }
+    }
+
+    /// Milliseconds since start, the clock of the ledger.
+    pub fn ms(&self) -> u64 {
+        self.started.elapsed().as_millis() as u64
     }
 
     /// Lines so far.

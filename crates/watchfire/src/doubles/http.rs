@@ -94,9 +94,10 @@ async fn sink(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    let came = doubles.ms();
     delay(&doubles).await;
     let text = String::from_utf8_lossy(&body).into_owned();
-    doubles.note(json!({"at": "sink", "path": path, "method": method.as_str(), "key": key(&headers), "body": text}));
+    doubles.note(json!({"at": "sink", "path": path, "method": method.as_str(), "key": key(&headers), "body": text, "came_ms": came}));
     Json(json!({"ok": true, "path": path, "double": true})).into_response()
 }
 

@@ -35,7 +35,8 @@ pub struct Stage {
     http: reqwest::Client,
     url: String,
     es_url: String,
-    doubles_url: String,
+    /// Where the HTTP doubles answer.
+    pub doubles_url: String,
     /// Folder with data, ledger and log.
     pub dir: tempfile::TempDir,
     /// Secrets of the connectors.
@@ -284,6 +285,31 @@ impl Stage {
             assert!(begun.elapsed() < WAIT_MAX, "{execution} is {} after {WAIT_MAX:?}: {now}", now["status"]);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// The command line against this server: exit code, and what it printed.
+    pub fn cli(&self, args: &[&str]) -> (Option<i32>, String) {
+        let out = Command::new(BIN)
+            .args(args)
+            .env("WATCHFIRE_URL", &self.url)
+            .env("WATCHFIRE_USER", "elastic")
+            .env("WATCHFIRE_PASSWORD", PASSWORD)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let text = [out.stdout, out.stderr].map(|b| String::from_utf8_lossy(&b).into_owned()).concat();
+        (out.status.code(), text)
+    }
+
+    /// Now, by the ledger's clock in milliseconds, no later than this was asked.
+    pub async fn ledger_now(&self) -> u64 {
+        static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+        let name = format!("mark-{}", NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+        let asked = Instant::now();
+        self.send("GET", &format!("{}/sink/{name}", self.doubles_url), None).await.expect("the doubles answer");
+        let took = asked.elapsed().as_millis() as u64;
+        let line = self.ledger().into_iter().find(|l| l["path"] == json!(name)).expect("its line");
+        line["came_ms"].as_u64().unwrap().saturating_sub(took)
     }
 
     /// Lines of the ledger.
