@@ -5,6 +5,7 @@
 //! Source: `design/engine.md` §2.2, §8.
 
 pub mod change;
+pub mod demand;
 pub mod passkey;
 pub mod policy;
 #[cfg(test)]
@@ -230,10 +231,15 @@ fn get(rows: &Rows, id: &Id) -> Result<Arc<QuestionRow>, Refusal> {
     row.ok_or_else(|| Refusal::new(RefusalKind::NotFound, format!("approval `{id}` not found")))
 }
 
-/// Inserts a row; the same row asked again is given back.
-pub(crate) fn ask(rows: &mut Rows, question: &Question) -> Result<Value, Refusal> {
+/// Inserts a row; the same row asked again is given back. What the envelope demands now stays with it.
+pub(crate) fn ask(rows: &mut Rows, space: &str, question: &Question) -> Result<Value, Refusal> {
+    let mut question = question.clone();
+    question.policy.passkey |= demand::demands(rows.envelope(space), &question);
+    let question = &question;
     if let Some(row) = rows.questions.get(&question.id) {
-        if row.question == *question {
+        let mut same = question.clone();
+        same.policy.passkey = row.question.policy.passkey;
+        if row.question == same {
             return Ok(row.to_value());
         }
         return Err(conflict(format!("approval `{}` exists already", question.id)));
@@ -302,7 +308,7 @@ pub(crate) fn decide(rows: &mut Rows, now: Time, by: &Actor, id: &Id, saying: Sa
             ));
         }
         (QuestionKind::Input, Verdict::Answer) => {
-            if let Some(problem) = input_problem(&q.schema, saying.output) {
+            if let Some(problem) = input_problem(&input_problems(&q.schema, saying.output)) {
                 return Err(Refusal::new(RefusalKind::Invalid, problem));
             }
             QuestionState::Answered
@@ -329,7 +335,7 @@ pub(crate) fn decide(rows: &mut Rows, now: Time, by: &Actor, id: &Id, saying: Sa
     policy::admit(rows, &row, &by.user, saying.verdict, now)?;
     if q.kind.lets_go(saying.verdict) {
         match saying.signature {
-            None if q.policy.passkey => {
+            None if q.policy.passkey || demand::demands(rows.envelope(&q.space), q) => {
                 let why = format!("approval `{id}` takes a passkey's signature over what will run");
                 return Err(Refusal::new(RefusalKind::Forbidden, why));
             }
@@ -369,24 +375,54 @@ pub(crate) fn decide(rows: &mut Rows, now: Time, by: &Actor, id: &Id, saying: Sa
     Ok(value)
 }
 
-/// What is wrong with an answer: not an object, or not what the schema says; the wait goes on.
-fn input_problem(schema: &Value, given: Option<&Value>) -> Option<String> {
-    let given = match given {
-        Some(v @ Value::Object(_)) => v,
-        _ => return Some("the answer must be an object".into()),
+/// One thing that is wrong with an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where, as a JSON pointer into the answer; a member that is missing under its own name.
+    pub pointer: String,
+    /// What.
+    pub message: String,
+}
+
+/// What is wrong with an answer to an input, by place: nothing where it fits, and where the schema says nothing.
+pub fn input_problems(schema: &Value, given: Option<&Value>) -> Vec<Problem> {
+    let Some(given @ Value::Object(_)) = given else {
+        return vec![Problem { pointer: String::new(), message: "the answer must be an object".into() }];
     };
-    schema.as_object()?;
+    if schema.as_object().is_none() {
+        return vec![];
+    }
     // A schema that cannot be compiled checks nothing: the author saw that when the workflow was saved.
-    let validator = jsonschema::validator_for(&schema.into()).ok()?;
-    let problems: Vec<String> = validator
-        .iter_errors(&given.into())
-        .take(PROBLEMS_MAX)
-        .map(|e| {
-            let field = e.instance_path().to_string().trim_start_matches('/').replace('/', ".");
-            if field.is_empty() { e.to_string() } else { format!("{field}: {e}") }
-        })
-        .collect();
-    (!problems.is_empty()).then(|| format!("the answer does not fit the schema: {}", problems.join(", ")))
+    let Ok(validator) = jsonschema::validator_for(&schema.into()) else { return vec![] };
+    let problem = |e: jsonschema::ValidationError<'_>| {
+        let mut pointer = e.instance_path().to_string();
+        if let jsonschema::error::ValidationErrorKind::Required { property } = e.kind()
+            && let Some(name) = property.as_str()
+        {
+            pointer.push('/');
+            pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+        }
+        Problem { pointer, message: e.to_string() }
+    };
+    validator.iter_errors(&given.into()).take(PROBLEMS_MAX).map(problem).collect()
+}
+
+/// The same in one sentence; the wait goes on.
+pub fn input_problem(problems: &[Problem]) -> Option<String> {
+    match problems {
+        [] => None,
+        [Problem { pointer, message }] if pointer.is_empty() && message == "the answer must be an object" => {
+            Some(message.clone())
+        }
+        all => {
+            let said = |p: &Problem| {
+                let field = p.pointer.trim_start_matches('/').replace('/', ".");
+                if field.is_empty() { p.message.clone() } else { format!("{field}: {}", p.message) }
+            };
+            let said: Vec<String> = all.iter().map(said).collect();
+            Some(format!("the answer does not fit the schema: {}", said.join(", ")))
+        }
+    }
 }
 
 /// Closes an open row without an answer; a row that is closed already is a conflict.

@@ -352,9 +352,18 @@ pub(crate) fn item(cx: &Ctx, head: &ExecutionRow) -> Result<Json> {
             "effect": head.class.as_str(), "queue_ms": ms(started.since(head.arrived).0), "run_ms": total - waited, "wait_ms": waited,
             "cause": extras::cause_text(cx, head)?, "rule": extras::rule_ref(cx, head)?, "alerts": extras::execution_alerts(cx, &head.id)?,
             "case": extras::execution_case(cx, &head.id)?, "approval": extras::execution_approval(cx, &head.id)?, "held": 0,
-            "dry_run": head.dry,
+            "dry_run": head.dry, "test_of": test_of(cx, head)?,
         },
     }))
+}
+
+/// The workflow whose text, unsaved, a test run tried; its own id is one of its own.
+fn test_of(cx: &Ctx, head: &ExecutionRow) -> Result<Option<Arc<str>>> {
+    if !head.test || !head.workflow.starts_with(workflows::TEST_PREFIX) {
+        return Ok(None);
+    }
+    let kept = cx.read(|r| r.record_version(store::Noun::Workflow, &head.space, &head.workflow, head.version))?;
+    Ok(kept.and_then(|v| v.body.get("test_of").and_then(Value::as_str).map(Arc::from)))
 }
 
 // ---- one run ----
@@ -583,6 +592,12 @@ async fn resume(cx: Ctx) -> Result<Reply> {
     if row.question.kind == QuestionKind::Input {
         let id = row.question.id.clone();
         let output = Some(Value::from(input));
+        // The row judges again; here it is said by field, for the form that was filled in.
+        let problems = triage::question::input_problems(&row.question.schema, output.as_ref());
+        if let Some(why) = triage::question::input_problem(&problems) {
+            let errors: Vec<_> = problems.iter().map(|p| json!({"pointer": p.pointer, "message": p.message})).collect();
+            return Err(ApiError::invalid(why).attributes(json!({"errors": errors})));
+        }
         let ask = Command::QuestionDecide {
             id: id.clone(),
             verdict: Verdict::Answer,

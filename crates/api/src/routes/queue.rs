@@ -23,6 +23,10 @@ use triage::Command;
 pub const SIZE_MAX: usize = 500;
 /// Members of one group in an answer.
 pub const GROUP_MAX: usize = 50;
+/// Members of an answer that asks for no number.
+const SIZE_USUAL: usize = 200;
+/// Bytes of the groups in such an answer; one that asks for more members may be larger by as much.
+const ANSWER_BYTES_MAX: usize = 140_000;
 /// Alerts of one decision.
 pub const DECIDE_MAX: usize = 1_000;
 /// How long a decision can be taken back.
@@ -267,6 +271,7 @@ fn grouped(cx: &Ctx, asked: &Asked, rows: Vec<AlertRow>) -> Result<(Vec<Json>, O
         return Ok((vec![group_wire(cx, key, group, asked.cursor.unwrap_or(0), per_group)?], None));
     }
     let (mut shown, mut room, mut next) = (Vec::new(), asked.size, None);
+    let (mut bytes, bytes_max) = (0, ANSWER_BYTES_MAX.max(room * ANSWER_BYTES_MAX / SIZE_USUAL));
     for (i, key) in order.iter().enumerate().skip(asked.cursor.unwrap_or(0)) {
         if room == 0 {
             next = Some(i.to_string());
@@ -274,8 +279,15 @@ fn grouped(cx: &Ctx, asked: &Asked, rows: Vec<AlertRow>) -> Result<(Vec<Json>, O
         }
         let Some(group) = groups.get(key) else { continue };
         let n = per_group.min(room);
+        let wire = group_wire(cx, key, group, 0, n)?;
+        let size = wire.to_string().len();
+        if bytes + size > bytes_max && !shown.is_empty() {
+            next = Some(i.to_string());
+            break;
+        }
+        bytes += size;
         room -= n.min(group.rows.len());
-        shown.push(group_wire(cx, key, group, 0, n)?);
+        shown.push(wire);
     }
     Ok((shown, next))
 }

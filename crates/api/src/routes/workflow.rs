@@ -24,7 +24,7 @@ pub const BULK_MAX: usize = 500;
 /// Most workflows of one page.
 pub const SIZE_MAX: usize = 10_000;
 /// Ids of texts that were only tested begin with it.
-const TEST_PREFIX: &str = "test-";
+pub(crate) const TEST_PREFIX: &str = "test-";
 /// Suffixes tried for an id that is taken.
 const FREE_TRIES_MAX: usize = 50;
 /// Ids that belong to the system.

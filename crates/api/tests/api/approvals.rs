@@ -317,3 +317,73 @@ async fn the_envelope_demands_passkeys_by_class_and_a_person_removes_their_own()
     s.delete(&format!("/api/watchfire/passkeys/{id}")).await.expect(204);
     assert!(s.audited().iter().any(|a| &*a.action == "passkey.register"));
 }
+
+#[tokio::test]
+async fn what_was_asked_under_a_demand_keeps_it_in_the_row_on_every_channel() {
+    let s = server().await;
+    let (port, seen) = service().await;
+    s.put("/api/watchfire/envelope", json!({"passkey": ["destructive"]})).await.expect(200);
+    s.post("/api/workflows/workflow", json!({"yaml": workflow(port, ""), "id": "ask"})).await.expect(200);
+    let (run, path) = asked(&s).await;
+    let shown = s.get(&path).await.expect(200);
+    let (hash, id) = (shown["hash"].as_str().unwrap().to_owned(), shown["id"].as_str().unwrap().to_owned());
+    assert_eq!(shown["passkey_needed"], true);
+    // The envelope forgets; the question does not.
+    s.put("/api/watchfire/envelope", json!({})).await.expect(200);
+    assert_eq!(s.get(&path).await.expect(200)["passkey_needed"], true);
+    s.post(&format!("{path}/decide"), json!({"verdict": "approve", "hash": hash})).await.expect(403);
+    let resume = format!("/api/workflows/executions/{run}/resume");
+    s.post(&resume, json!({"input": {"approved": true}})).await.expect(403);
+    // Even what does not come through the API: the row is the judge.
+    let decide = triage::Command::QuestionDecide {
+        id: stdx::Id::from(id.as_str()),
+        verdict: triage::Verdict::Approve,
+        hash: Some(hash.as_str().into()),
+        comment: None,
+        output: None,
+        signature: None,
+    };
+    let by = triage::Actor::person("elastic", "cli");
+    let request = triage::command::Request { space: "default".into(), by, key: None, command: decide };
+    let now = stdx::Time::parse(shown["asked_at"].as_str().unwrap()).unwrap();
+    let commit = store::Commit { now, commands: vec![request], ..store::Commit::default() };
+    let refused = s.state.engine.commit(commit).await;
+    assert!(format!("{refused:?}").contains("takes a passkey's signature"), "{refused:?}");
+    assert!(seen.lock().unwrap().is_empty(), "nothing went out");
+    let key = SoftKey::es256(7);
+    add_key(&s, "elastic", &key).await.expect(200);
+    assert_eq!(s.get(&path).await.expect(200)["state"], "waiting");
+    s.post(&format!("{path}/decide"), json!({"verdict": "reject", "hash": hash, "comment": "no"})).await.expect(200);
+    // What is asked now is asked without.
+    let (_, path) = asked(&s).await;
+    assert_eq!(s.get(&path).await.expect(200)["passkey_needed"], false);
+}
+
+#[tokio::test]
+async fn an_input_that_does_not_fit_is_refused_by_field() {
+    let s = server().await;
+    let yaml = "name: form\nenabled: true\ntriggers:\n  - type: manual\nsteps:\n  - name: ask\n    type: waitForInput\n    with:\n      message: now?\n      schema:\n        \
+                type: object\n        required: [decision, minutes]\n        properties:\n          decision: { type: string, enum: [block, ignore] }\n          \
+                minutes: { type: integer, minimum: 1 }\n          \"a/b\": { type: object, properties: { c: { type: string } } }\n";
+    s.post("/api/workflows/workflow", json!({"yaml": yaml, "id": "ask"})).await.expect(200);
+    let (run, path) = asked(&s).await;
+    let resume = format!("/api/workflows/executions/{run}/resume");
+    let pointers = |body: &Value| -> Vec<String> {
+        let errors = body["attributes"]["errors"].as_array().cloned().unwrap_or_default();
+        assert!(errors.iter().all(|e| e["message"].as_str().is_some_and(|m| !m.is_empty())), "{body}");
+        let mut all: Vec<String> = errors.iter().map(|e| e["pointer"].as_str().unwrap().to_owned()).collect();
+        all.sort();
+        all
+    };
+    let bad = s.post(&resume, json!({"input": {"decision": "wait", "a/b": {"c": 7}}})).await.expect(400);
+    assert_eq!((&bad["statusCode"], &bad["error"]), (&json!(400), &json!("Bad Request")));
+    assert!(bad["message"].as_str().unwrap().starts_with("the answer does not fit the schema: "), "{bad}");
+    assert_eq!(pointers(&bad), ["/a~1b/c", "/decision", "/minutes"]);
+    let bad = s.post(&resume, json!({"input": {"decision": "block", "minutes": 0}})).await.expect(400);
+    assert_eq!(pointers(&bad), ["/minutes"]);
+    let bad = s.post(&resume, json!({"input": "block"})).await.expect(400);
+    assert_eq!((pointers(&bad), bad["message"].as_str()), (vec![String::new()], Some("the answer must be an object")));
+    assert_eq!(s.get(&path).await.expect(200)["state"], "waiting", "the wait goes on");
+    s.post(&resume, json!({"input": {"decision": "block", "minutes": 5}})).await.expect(200);
+    assert_eq!(ended(&s, &run).await["status"], "completed");
+}

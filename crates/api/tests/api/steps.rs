@@ -121,3 +121,36 @@ async fn kibana_and_case_steps_reach_our_own_records() {
     // The Agent Builder is a later issue: its step says so with the answer of the route that is not there.
     assert!(error("agent")["message"].as_str().unwrap().contains("404"), "{}", error("agent"));
 }
+
+#[tokio::test]
+async fn a_case_with_an_unknown_severity_is_refused_in_the_words_of_the_reference() {
+    let s = server().await;
+    let steps = r#"
+  - name: open
+    type: cases.createCase
+    with: { owner: securitySolution, title: t, description: d, severity: "{{ inputs.severity }}" }
+    on-failure: { continue: true }
+  - name: good
+    type: cases.createCase
+    with: { owner: securitySolution, title: t, description: d }
+  - name: raise
+    type: cases.setSeverity
+    with: { case_id: "{{ steps.good.output.case.id }}", severity: "{{ inputs.severity }}" }
+    on-failure: { continue: true }
+"#;
+    let execution = run(&s, "odd-severity", steps, json!({"severity": "urgent"})).await;
+    assert_eq!(execution["status"], "completed", "{execution}");
+    for name in ["open", "raise"] {
+        let error = &step(&execution, name)["error"];
+        let said = "Invalid value \"urgent\" supplied to \"severity\"";
+        assert_eq!((&error["type"], &error["message"]), (&json!("ApiError"), &json!(said)), "{name}: {error}");
+        assert_eq!(error["details"]["status"], 400, "{name}: {error}");
+    }
+    // The API says the same.
+    let body = json!({
+        "owner": "securitySolution", "title": "t", "description": "d", "tags": [], "severity": "urgent",
+        "connector": {"id": "none", "name": "none", "type": ".none", "fields": null}, "settings": {"syncAlerts": false},
+    });
+    assert_eq!(s.post("/api/cases", body).await.message(400), "Invalid value \"urgent\" supplied to \"severity\"");
+    assert_eq!(s.get("/api/cases/_find").await.expect(200)["total"], 1, "the good one alone");
+}

@@ -103,6 +103,17 @@ async fn a_test_of_unsaved_text_leaves_no_workflow_behind() {
     let tests = s.get("/api/workflows/executions?executionTypes=test").await.expect(200);
     let others = s.get("/api/workflows/executions?executionTypes=production").await.expect(200);
     assert_eq!((tests["total"].as_u64(), others["total"].as_u64()), (Some(1), Some(0)));
+    // Its own id is of nothing; what it was a test of stands beside it.
+    assert!(run["workflowId"].as_str().unwrap().starts_with("test-"));
+    assert_eq!(run["watchfire"]["test_of"], Value::Null);
+    s.post("/api/workflows/workflow", json!({"yaml": yaml("kept"), "id": "kept"})).await.expect(200);
+    let body = json!({"workflowId": "kept", "workflowYaml": yaml("kept, changed"), "inputs": {}});
+    let of = s.post("/api/workflows/test", body).await.expect(200);
+    let of = ended(&s, of["workflowExecutionId"].as_str().unwrap()).await;
+    assert_eq!((&of["watchfire"]["test_of"], of["workflowId"] == "kept"), (&json!("kept"), false));
+    let tests = s.get("/api/workflows/executions?executionTypes=test").await.expect(200);
+    assert_eq!(tests["results"][0]["watchfire"]["test_of"], "kept");
+    s.delete("/api/workflows/workflow/kept").await;
     let missing = s.post("/api/workflows/test", json!({"inputs": {}})).await.message(400);
     assert_eq!(missing, "Either 'workflowId' or 'workflowYaml' or both must be provided");
     assert_eq!(

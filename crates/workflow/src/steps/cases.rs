@@ -290,7 +290,7 @@ case_step!(
     "cases.createCase",
     "Open a case",
     "opens a case",
-    r#"{"type":"object","required":["title","description"],"additionalProperties":false,"properties":{"title":{"type":"string","description":"at most 160 characters"},"description":{"type":"string"},"owner":{"type":"string"},"severity":{"type":"string"},"tags":{"type":"array"},"category":{"type":"string"},"assignees":{"type":"array"},"settings":{"type":"object"},"customFields":{"type":"array"},"extended_fields":{"type":"object"},"connector":{"type":"object"}}}"#,
+    r#"{"type":"object","required":["title","description"],"additionalProperties":false,"properties":{"title":{"type":"string","description":"at most 160 characters"},"description":{"type":"string"},"owner":{"type":"string"},"severity":{"enum":["low","medium","high","critical"]},"tags":{"type":"array"},"category":{"type":"string"},"assignees":{"type":"array"},"settings":{"type":"object"},"customFields":{"type":"array"},"extended_fields":{"type":"object"},"connector":{"type":"object"}}}"#,
     "- name: open\n  type: cases.createCase\n  with:\n    owner: securitySolution\n    title: Odd login\n    description: opened by a workflow\n    severity: high\n",
     create
 );
@@ -336,7 +336,7 @@ case_step!(
     "cases.setSeverity",
     "Set case severity",
     "sets the severity of a case",
-    r#"{"type":"object","required":["case_id","severity"],"additionalProperties":false,"properties":{"case_id":{"type":"string"},"severity":{"type":"string"},"version":{"type":"string"}}}"#,
+    r#"{"type":"object","required":["case_id","severity"],"additionalProperties":false,"properties":{"case_id":{"type":"string"},"severity":{"enum":["low","medium","high","critical"]},"version":{"type":"string"}}}"#,
     "- name: raise\n  type: cases.setSeverity\n  with:\n    case_id: \"{{ inputs.case }}\"\n    severity: high\n",
     |cx, case, params| Ok(patch(
         &case,

@@ -71,7 +71,8 @@ impl Records {
                 self.rows.rollback(mark);
                 let status = i64::from(refusal.kind.status());
                 let details = Value::object([("status", Value::Int(status))]);
-                Err(Fault::new(&format!("{:?}", refusal.kind), refusal.message).details(details))
+                // As the store says it.
+                Err(Fault::new("ApiError", refusal.message).details(details))
             }
         }
     }
@@ -88,6 +89,7 @@ impl Records {
             Key::CasesConfig(space, owner) => drop(self.rows.configs.insert((space, owner), None)),
             Key::Question(k) => self.rows.questions.load(k, None),
             Key::Person(k) => drop(self.rows.people.insert(k, None)),
+            Key::Envelope(k) => drop(self.rows.envelopes.insert(k, None)),
         }
     }
 
