@@ -331,6 +331,7 @@ impl World {
             Key::CasesConfig(space, owner) => drop(self.rows.configs.insert((space, owner), None)),
             Key::Question(id) => self.rows.questions.load(id, None),
             Key::Person(user) => drop(self.rows.people.insert(user, None)),
+            Key::Envelope(space) => drop(self.rows.envelopes.insert(space, None)),
         }
     }
 
