@@ -425,7 +425,7 @@ fn request_text(operation: &str, params: Option<&Value>) -> String {
     let Some(params) = params else { return "holds a secret".into() };
     let text = |key: &str| params.get(key).and_then(Value::as_str);
     match operation {
-        "ssh.run" => text("command").unwrap_or_default().to_owned(),
+        "ssh.run" | "winrm.run" => text("command").unwrap_or_default().to_owned(),
         "http" | "kibana.request" | "elasticsearch.request" => {
             let line = format!(
                 "{} {}",

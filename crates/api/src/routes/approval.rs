@@ -166,10 +166,12 @@ fn actions(cx: &Ctx, row: &QuestionRow, whole: bool) -> Result<Vec<Json>> {
     Ok(all)
 }
 
-/// The rendered request as text; for a host command exactly the command.
+/// The rendered request as text; for a host command exactly the command, unless another host, input or shell goes with it: whoever approves
+/// must see that too.
 fn request_text(operation: &str, request: &Value) -> String {
+    let alone = request.as_object().is_some_and(|o| o.iter().filter(|(_, v)| !v.is_null()).count() == 1);
     match (operation, request.get("command").and_then(Value::as_str)) {
-        ("ssh.run", Some(command)) => command.to_owned(),
+        ("ssh.run" | "winrm.run", Some(command)) if alone => command.to_owned(),
         _ => serde_json::to_string_pretty(&Json::from(request)).unwrap_or_default(),
     }
 }

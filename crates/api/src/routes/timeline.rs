@@ -179,7 +179,7 @@ fn steps(cx: &Ctx, run: &Id, entries: &mut Vec<Entry>) -> Result<()> {
         };
         let who = (step.finished.unwrap_or(step.started), &by);
         let id = format!("step:{}", step.id);
-        if &*step.kind == "ssh.run" {
+        if matches!(&*step.kind, "ssh.run" | "winrm.run") {
             entries.push(wire(cx, &id, who, "command", command(cx, run, step)?)?);
         } else if step.kind.starts_with("ai.") && step.status == Status::Completed {
             let output = execution::value(cx, run, &step.output)?;
@@ -242,7 +242,7 @@ fn command(cx: &Ctx, run: &Id, step: &Step) -> Result<Json> {
     let named = |keys: &[&str]| keys.iter().find_map(|k| target.get(k)).and_then(Value::as_str).map(str::to_owned);
     let host = text(&input, "host").or_else(|| named(&["host"])).unwrap_or_default();
     Ok(json!({
-        "host": host, "account": named(&["user", "username", "account"]), "channel": "ssh",
+        "host": host, "account": named(&["user", "username", "account"]), "channel": step.kind.strip_suffix(".run").unwrap_or_default(),
         "command": step.request.clone().or_else(|| text(&input, "command")).unwrap_or_default(),
         "exit_code": output.get("exit_code").cloned().unwrap_or_default(),
         "took_ms": step.finished.map(|f| f.since(step.started).0.max(0) / 1_000),

@@ -9,3 +9,4 @@ mod bad_input;
 mod halt;
 mod secrets;
 mod stage;
+mod winrm;

@@ -13,7 +13,7 @@ const BIN: &str = env!("CARGO_BIN_EXE_watchfire");
 const PASSWORD: &str = "integration-password";
 
 /// A child process that ends with its owner.
-struct Ended(Child);
+pub struct Ended(pub Child);
 impl Drop for Ended {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -155,6 +155,13 @@ impl Stage {
     /// Starts the server, which is expected to end by itself; its exit code.
     pub fn start_refused(&self) -> Option<i32> {
         self.command().status().unwrap().code()
+    }
+
+    /// Lets the server reach one more place; it starts anew.
+    pub async fn allow(&mut self, place: &str) {
+        self.kill();
+        self.allow = format!("{},{place}", self.allow);
+        self.start().await;
     }
 
     /// SIGKILL.
