@@ -179,7 +179,7 @@ export function createMock({ user = 'elastic', password = 'changeme', rows = 37 
     if (path.startsWith('/api/') || path.startsWith('/internal/')) {
       if (!sid || !sessions.has(sid)) return err(res, 401, 'sign in first');
       if (is('POST', /^\/internal\/security\/logout$/)) { sessions.delete(sid); return send(res, 204, undefined, { 'set-cookie': 'sid=; Path=/; Max-Age=0' }); }
-      if (path === '/api/watchfire/me') return send(res, 200, { user: { uid: 'u_dana', username: 'dana', full_name: 'Dana Whitfield' }, roles: opt.denied ? ['viewer'] : ['superuser'], privileges: opt.denied ? ['alerts:read', 'cases:read', 'approvals:read', 'workflows:read', 'executions:read', 'rules:read', 'connectors:read'] : ['*'], space: { id: 'default', name: 'Default' }, organisation: 'Northwind Clinics', version: '0.1.0', demo: false, features: { undo: true, alert_history: true, rule_check: true, setup: true, search: true, model: true, ...(opt.features ?? { dry_run: true, step_test: true, rerun: true, versions: true, input_forms: true, conditions: true, passkeys: opt.passkeys === true }) } });
+      if (path === '/api/watchfire/me') return send(res, 200, { user: { uid: 'u_dana', username: 'dana', full_name: 'Dana Whitfield' }, roles: opt.denied ? ['viewer'] : ['superuser'], privileges: opt.denied ? ['alerts:read', 'cases:read', 'approvals:read', 'workflows:read', 'executions:read', 'rules:read', 'connectors:read'] : ['*'], space: { id: 'default', name: 'Default' }, organisation: 'Northwind Clinics', version: '0.1.0', demo: false, features: { undo: true, alert_history: true, rule_check: true, setup: true, search: true, model: true, ...(opt.features ?? { dry_run: true, step_test: true, rerun: true, versions: true, input_forms: true, conditions: true, undo_effects: true, passkeys: opt.passkeys === true }) } });
       if (path === '/api/watchfire/stream') {
         res.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
         res.write(`retry: 2000\n\nevent: beat\ndata: ${JSON.stringify({ seq: db.seq, at: iso(Date.now()), events_per_second: opt.empty ? 0 : 1284, event_to_alert_p99_ms: opt.empty ? null : 9 })}\n\n`);
@@ -422,6 +422,15 @@ export function createMock({ user = 'elastic', password = 'changeme', rows = 37 
       if (st) l = l.filter((e) => st.includes(e.status));
       const page = Number(p.get('page') ?? 1), size = Number(p.get('size') ?? 50);
       return send(res, 200, { results: l.slice((page - 1) * size, page * size).map(item), page, size, total: l.length, counts });
+    }
+    if ((m = is('GET', /^\/api\/watchfire\/executions\/([^/]+)\/undo$/))) { const e = db.executions.find((x) => x.id === m[1]); return e ? send(res, 200, { undos: e.undos ?? [], undo_of: null }) : err(res, 404, 'Execution not found'); }
+    if ((m = is('POST', /^\/api\/watchfire\/executions\/([^/]+)\/undo$/))) {
+      const e = db.executions.find((x) => x.id === m[1]);
+      const u = e?.undos?.find((x) => !body.key || x.key === body.key);
+      if (!u) return err(res, 404, 'this run has no such effect that can be undone');
+      Object.assign(u, body.action === 'keep' ? { state: 'kept', due: null } : body.action === 'at' ? { due: body.at } : { state: 'undone', due: null, finished_at: iso(Date.now()) });
+      touch('executions', e.id, { kind: 'updated' });
+      return send(res, 200, { undos: e.undos, undo_of: null });
     }
     if ((m = is('GET', /^\/api\/workflows\/executions\/([^/]+)$/))) { const e = db.executions.find((x) => x.id === m[1]); return e ? send(res, 200, { ...e, stepExecutions: e.stepExecutions.map(({ input, output, ...s }) => ({ ...s, ...(p.get('includeInput') === 'true' ? { input } : {}), ...(p.get('includeOutput') === 'true' ? { output } : {}) })) }) : err(res, 404, 'Execution not found'); }
     if ((m = is('GET', /^\/api\/workflows\/executions\/([^/]+)\/step\/([^/]+)$/))) { const run = db.executions.find((x) => x.id === m[1]); const s = run && m[2] === 'trigger' ? { id: 'trigger', stepId: 'trigger', workflowRunId: run.id, input: run.context?.inputs ?? {}, output: run.context?.event ?? null } : run?.stepExecutions.find((x) => x.id === m[2]); return s ? send(res, 200, s) : err(res, 404, 'no such step'); }

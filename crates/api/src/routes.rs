@@ -28,6 +28,7 @@ pub mod signal;
 pub mod status;
 pub mod stream;
 pub mod timeline;
+pub mod undo;
 pub mod user;
 pub mod workflow;
 pub mod workflow_archive;
@@ -61,6 +62,7 @@ const KIBANA: &[&[Route]] = &[
     status::ROUTES,
     stream::ROUTES,
     timeline::ROUTES,
+    undo::ROUTES,
     user::ROUTES,
     workflow::ROUTES,
     workflow_archive::ROUTES,

@@ -255,7 +255,10 @@ impl View {
                     close(&mut step.waits, at);
                 }
             }
-            FactKind::Void { .. } | FactKind::Weighed { .. } | FactKind::Recalled { .. } => {}
+            FactKind::Void { .. }
+            | FactKind::Weighed { .. }
+            | FactKind::Recalled { .. }
+            | FactKind::Undoable { .. } => {}
         }
     }
 

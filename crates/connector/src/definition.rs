@@ -133,6 +133,8 @@ pub struct Operation {
     pub rate_per_minute: Option<u32>,
     /// How a read can tell whether a call of unknown outcome happened.
     pub probe: Option<Probe>,
+    /// What takes a call of it back.
+    pub undo: Option<Undo>,
     pub(crate) method: Tree,
     pub(crate) url: Option<Tree>,
     pub(crate) headers: Tree,
@@ -155,6 +157,17 @@ pub struct Probe {
     /// Whether the answer settles the question without a person.
     #[serde(default)]
     pub conclusive: bool,
+}
+
+/// What takes a call of an operation back.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Undo {
+    /// Operation of the same type that does it.
+    pub operation: String,
+    /// Its parameters: templates over `params` and `output` of the call.
+    #[serde(default)]
+    pub with: Value,
 }
 
 /// How a connector signs in; all parts are templates over the configuration.
@@ -238,6 +251,7 @@ struct FileOperation {
     deliver_within_s: Option<u32>,
     rate_per_minute: Option<u32>,
     probe: Option<Probe>,
+    undo: Option<Undo>,
 }
 
 fn get() -> String {
@@ -346,6 +360,7 @@ impl Compiler<'_> {
             deliver_within_s: o.deliver_within_s,
             rate_per_minute: o.rate_per_minute,
             probe: o.probe,
+            undo: o.undo,
             title: o.title.into(),
             name: name.into(),
         }
@@ -414,6 +429,18 @@ fn compile(file: File, text: &str) -> (Option<ConnectorType>, Vec<Diagnostic>) {
             &test.operation,
             format!("operation `{}` of the test does not exist", test.operation),
         );
+    }
+    for operation in operations.values() {
+        let Some(undo) = &operation.undo else { continue };
+        let does = operations.get(undo.operation.as_str()).is_some_and(|o| !o.hidden && o.class != Class::Read);
+        if !does || operation.class == Class::Read {
+            let message = format!(
+                "`{}` cannot be taken back by `{}`: both change something, and the second is an operation of this file",
+                operation.name, undo.operation
+            );
+            c.say("connectorFileUndo", &undo.operation, message);
+        }
+        c.tree("undo", &undo.with);
     }
     let out = ConnectorType {
         id: file.id.into(),

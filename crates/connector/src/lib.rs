@@ -16,7 +16,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use definition::{Class, ConnectorType, Need, Operation, Probe, SecretField, Wire, load};
+pub use definition::{Class, ConnectorType, Need, Operation, Probe, SecretField, Undo, Wire, load};
 pub use error::{Error, Fault, Retry};
 pub use http::{HttpRequest, HttpResponse, REDIRECTS_MAX, origin, reason};
 pub use registry::{Answer, Instance, Invocation, Prepared, Registry, Request};

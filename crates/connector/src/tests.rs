@@ -495,5 +495,5 @@ fn every_code_has_a_page_and_every_page_a_code() {
         .filter(|name| name.starts_with("connectorFile"))
         .collect();
     assert_eq!(codes, pages);
-    assert_eq!(codes.len(), 9);
+    assert_eq!(codes.len(), 10);
 }

@@ -238,6 +238,10 @@ pub fn operations(registry: &connector::Registry) -> Vec<OperationMeta> {
                 output: operation.output.clone(),
                 connector: (operation.need == connector::Need::Required).then(|| kind.id.clone()),
                 deliver_within_s: operation.deliver_within_s,
+                inverse: operation.undo.as_ref().map(|u| workflow::catalogue::Inverse {
+                    operation: u.operation.as_str().into(),
+                    with: u.with.clone(),
+                }),
             });
         }
     }

@@ -4,7 +4,7 @@
 //! Source: `design/engine.md` §13.
 
 use crate::invariant::Invariant;
-use crate::world::{Flight, RUN, SPACE, World};
+use crate::world::{Flight, SPACE, World};
 use std::collections::{BTreeMap, BTreeSet};
 use stdx::Id;
 use store::{AuditFilter, Commit, Guard};
@@ -47,7 +47,7 @@ impl World {
         self.tally.check(Invariant::FoldIsLive, folded == step, || {
             format!("the journal folds to {folded}, fact by fact it was {step}")
         });
-        if let Some(live) = self.core.state(&Id::from(RUN)).map(shape) {
+        if let Some(live) = self.core.state(self.run_id()).map(shape) {
             self.tally.check(Invariant::FoldIsLive, folded == live, || {
                 format!("the journal folds to {folded}, the core holds {live}")
             });
@@ -57,12 +57,17 @@ impl World {
 
     /// An attempt begins: it was frozen and committed before, approved where it says so, and is no second one unasked.
     pub(crate) fn check_begin(&mut self, flight: &Flight) -> anyhow::Result<()> {
-        let open = self.state.calls().iter().find(|c| c.key == flight.key).cloned();
+        let mut state = self.state.clone();
+        if flight.key.execution != *self.run_id() {
+            state = State::default();
+            self.journal_of(&flight.key.execution)?.iter().for_each(|f| workflow::evolve(&mut state, f));
+        }
+        let open = state.calls().iter().find(|c| c.key == flight.key).cloned();
         let frozen = open.as_ref().and_then(|c| match &*c.effect {
             Effect::Call(call) => Some((**call).clone()),
             _ => None,
         });
-        let row = self.store.read(|r| r.outbox_of(RUN))?.iter().any(|o| o.key == flight.key);
+        let row = self.store.read(|r| r.outbox_of(&flight.key.execution))?.iter().any(|o| o.key == flight.key);
         let same = frozen.as_ref() == Some(&*flight.call);
         self.tally.check(Invariant::AsFrozen, same && row, || {
             let why = match (&frozen, row) {
@@ -78,10 +83,18 @@ impl World {
             let covered = asked.as_ref().is_some_and(|q| {
                 q.state == QuestionState::Approved
                     && q.question.actions.iter().any(|a| {
-                        a.operation == flight.call.operation
+                        let own = a.operation == flight.call.operation
                             && Some(&a.request) == request
                             && a.target == flight.call.target
-                            && a.connector == flight.call.connector
+                            && a.connector == flight.call.connector;
+                        // The answer covers what takes the action back, too.
+                        own || a.undo.as_ref().is_some_and(|u| {
+                            u.bound
+                                && u.operation == flight.call.operation
+                                && Some(&u.request) == request
+                                && u.target == flight.call.target
+                                && u.connector == flight.call.connector
+                        })
                     })
             });
             self.tally.check(Invariant::AsFrozen, covered, || {
@@ -97,7 +110,7 @@ impl World {
             });
             let before = self.ledger.iter().filter(|b| b.key == flight.key).count();
             let (mut allowed, mut said) = (0, 0);
-            for fact in self.journal()? {
+            for fact in self.journal_of(&flight.key.execution)? {
                 match fact.what {
                     FactKind::Settled { key, verdict: Settlement::Again, .. } if key == flight.key => said += 1,
                     FactKind::Answered { key, outcome: Outcome::NotSent(_), .. } if key == flight.key => allowed += 1,
@@ -113,13 +126,13 @@ impl World {
 
     /// Nothing is under way: whatever is open has a row that will wake it, and the list says so.
     pub(crate) fn check_rest(&mut self) -> anyhow::Result<()> {
-        let run = Id::from(RUN);
-        let Some(head) = self.store.read(|r| r.execution_get(RUN))? else { return Ok(()) };
-        let rows: BTreeSet<EffectKey> = self.store.read(|r| r.outbox_of(RUN))?.into_iter().map(|o| o.key).collect();
+        let run = self.run_id().clone();
+        let Some(head) = self.store.read(|r| r.execution_get(&run))? else { return Ok(()) };
+        let rows: BTreeSet<EffectKey> = self.store.read(|r| r.outbox_of(&run))?.into_iter().map(|o| o.key).collect();
         let timers: BTreeMap<_, _> =
-            self.store.read(|r| r.timers_of(RUN))?.into_iter().map(|t| (t.id, t.due)).collect();
+            self.store.read(|r| r.timers_of(&run))?.into_iter().map(|t| (t.id, t.due)).collect();
         let questions = self.open_questions()?.len();
-        let mail = self.store.read(|r| r.mailbox_read(RUN))?.len();
+        let mail = self.store.read(|r| r.mailbox_read(&run))?.len();
         let status = self.state.summary().status;
         self.tally.check(Invariant::Ends, head.status == status, || {
             format!("the list says {}, the journal {}", head.status.as_str(), status.as_str())
@@ -172,12 +185,20 @@ impl World {
         });
         let report = store::verify(self.store.dir())?;
         self.tally.check(Invariant::Audited, report.broken.is_none(), || report.to_string());
-        let of = Some(("execution".into(), Id::from(RUN)));
+        for run in self.runs.clone() {
+            self.check_audit(&run)?;
+        }
+        Ok(())
+    }
+
+    /// What the journal of a run says that is audited stands in the audit trail.
+    fn check_audit(&mut self, run: &Id) -> anyhow::Result<()> {
+        let of = Some(("execution".into(), run.clone()));
         let entries =
             self.store.read(|r| r.audit_list(&AuditFilter { of, limit: ENTRIES_MAX, ..AuditFilter::default() }))?;
         let count = |action: &str| entries.iter().filter(|e| &*e.action == action).count();
         let mut facts = [("execution.start", 0), ("execution.end", 0), ("effect.attempt", 0), ("effect.settle", 0)];
-        for fact in self.journal()? {
+        for fact in self.journal_of(run)? {
             let at = match fact.what {
                 FactKind::Started { .. } => 0,
                 FactKind::Ended { .. } => 1,
@@ -198,7 +219,12 @@ impl World {
     fn check_internal(&mut self) -> anyhow::Result<()> {
         let mut asked: BTreeMap<EffectKey, (Box<triage::Command>, u32, bool)> = BTreeMap::new();
         let dry = self.state.start().is_some_and(|s| s.dry);
-        for fact in self.journal()? {
+        let (mut journal, mut found) = (vec![], vec![]);
+        for run in &self.runs {
+            journal.extend(self.journal_of(run)?);
+            found.extend(self.store.read(|r| r.execution_cases(run))?);
+        }
+        for fact in journal.clone() {
             match fact.what {
                 FactKind::Asked { key, request, .. } => {
                     // A dry run commits none: `decide` answers for it.
@@ -227,7 +253,6 @@ impl World {
                 _ => {}
             }
         }
-        let found = self.store.read(|r| r.execution_cases(RUN))?;
         let stored: BTreeSet<Id> = found.iter().map(|id| Id::from(id.as_str())).collect();
         self.tally.check(Invariant::InternalOnce, cases.is_subset(&stored), || {
             format!("{} cases were created, {} are there", cases.len(), stored.len())
@@ -240,7 +265,7 @@ impl World {
             });
         }
         let mut answers: BTreeMap<EffectKey, u32> = BTreeMap::new();
-        for fact in self.journal()? {
+        for fact in journal {
             if let FactKind::Answered { key, .. } = fact.what {
                 *answers.entry(key).or_default() += 1;
             }

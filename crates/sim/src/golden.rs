@@ -32,6 +32,8 @@ const VERBS: &[&str] = &[
     "child-completes",
     "child-fails",
     "grant",
+    "follow",
+    "undo",
 ];
 
 /// One line of a script: `verb step argument`.

@@ -3,7 +3,7 @@
 //! Invariants: ids that hold fact numbers are left out; what remains must be the same with and without a crash.
 //! Not here: whether it is right (`check`).
 
-use crate::world::{RUN, SPACE, World};
+use crate::world::{SPACE, World};
 use std::collections::BTreeMap;
 use stdx::Value;
 use store::CaseFilter;
@@ -52,7 +52,7 @@ impl World {
         if let Some((output, error)) = end {
             let value = match output {
                 Body::Inline(value) => (*value).clone(),
-                Body::Payload(n) => self.store.read(|r| r.payload_get(RUN, n))?.unwrap_or_default(),
+                Body::Payload(n) => self.store.read(|r| r.payload_get(self.run_id(), n))?.unwrap_or_default(),
                 Body::Null | Body::Blob(_) => Value::Null,
             };
             let error = error.map(|f| format!(" {}: {}", f.kind, f.message)).unwrap_or_default();

@@ -5,10 +5,10 @@
 //! Not here: the order of commits and effects (`world`).
 
 use crate::golden::Line;
-use crate::world::{Flight, RUN, SPACE, World, connector_record, host_config};
+use crate::world::{Flight, SPACE, World, connector_record, host_config};
 use anyhow::Context as _;
 use engine::core::Input;
-use stdx::{Id, Time, Value};
+use stdx::{Time, Value};
 use store::{Commit, Committed, QuestionFilter};
 use triage::{QuestionKind, QuestionRow, Verdict};
 use workflow::{Body, Class, Command, EffectKey, Fault, Outcome, TimerChange};
@@ -22,7 +22,7 @@ impl World {
         let filter = QuestionFilter {
             space: SPACE.into(),
             open: Some(true),
-            execution: Some(Id::from(RUN)),
+            execution: Some(self.run_id().clone()),
             limit: 1000,
             ..QuestionFilter::default()
         };
@@ -31,15 +31,19 @@ impl World {
         Ok(rows)
     }
 
-    /// All rows of the run.
+    /// All rows of the run, and of those that started it.
     pub(crate) fn questions(&self) -> anyhow::Result<Vec<QuestionRow>> {
-        let filter = QuestionFilter {
-            space: SPACE.into(),
-            execution: Some(Id::from(RUN)),
-            limit: 1000,
-            ..QuestionFilter::default()
-        };
-        Ok(self.store.read(|r| r.question_list(&filter))?)
+        let mut rows = Vec::new();
+        for run in &self.runs {
+            let filter = QuestionFilter {
+                space: SPACE.into(),
+                execution: Some(run.clone()),
+                limit: 1000,
+                ..QuestionFilter::default()
+            };
+            rows.extend(self.store.read(|r| r.question_list(&filter))?);
+        }
+        Ok(rows)
     }
 
     /// A commit of somebody outside the core, with a crash point on both sides. `None`: the process died before it.
@@ -220,7 +224,8 @@ impl World {
                     self.now = expires.unwrap_or(self.now).max(self.now);
                     self.input(Input::Tick);
                     self.rest()?;
-                    self.input(Input::Wake(Id::from(RUN)));
+                    let run = self.run_id().clone();
+                    self.input(Input::Wake(run));
                 }
             }
             "settle" => {
@@ -243,7 +248,23 @@ impl World {
             "cancel" => {
                 let reason = (!line.rest.is_empty()).then(|| line.rest.as_str().into());
                 let command = Command::Cancel { by: "bob".into(), reason };
-                let mailbox_add = vec![(Id::from(RUN), command)];
+                let mailbox_add = vec![(self.run_id().clone(), command)];
+                if self.outside(Commit { now: self.now, mailbox_add, ..Commit::default() })?.is_some() {
+                    self.used.insert(i);
+                }
+            }
+            "follow" => {
+                self.used.insert(i);
+                if !self.follow()? {
+                    self.idle_lines += 1;
+                }
+            }
+            "undo" => {
+                let at = match line.rest.as_str() {
+                    "now" => self.now,
+                    later => self.now + workflow::duration::duration(later).context("a duration")?,
+                };
+                let mailbox_add = vec![(self.run_id().clone(), Command::Undo { at, by: "bob".into() })];
                 if self.outside(Commit { now: self.now, mailbox_add, ..Commit::default() })?.is_some() {
                     self.used.insert(i);
                 }
@@ -275,7 +296,8 @@ impl World {
             "spurious" => {
                 self.used.insert(i);
                 self.input(Input::Tick);
-                self.input(Input::Wake(Id::from(RUN)));
+                let run = self.run_id().clone();
+                self.input(Input::Wake(run));
             }
             // `begin` happens by itself here; what a case refuses is up to the real one.
             _ => {

@@ -25,7 +25,7 @@ const MOVES_MAX: usize = 4_000;
 const ACTIONS_MAX: usize = 50_000;
 /// The space of everything.
 pub(crate) const SPACE: &str = "default";
-/// The one run.
+/// The run that the world starts.
 pub(crate) const RUN: &str = "e1";
 /// Alerts that are there before the run.
 const ALERTS: [&str; 4] = ["a1", "a2", "a3", "a4"];
@@ -110,6 +110,8 @@ pub struct World {
     pub(crate) store: Store,
     pub(crate) core: Core,
     pub(crate) now: Time,
+    /// The run that is looked at is the last one; the others started it.
+    pub(crate) runs: Vec<Id>,
     pending: VecDeque<Action>,
     rng: Option<Rng>,
     pub(crate) flying: Vec<Flight>,
@@ -197,6 +199,7 @@ impl World {
             store,
             core,
             now,
+            runs: vec![Id::from(RUN)],
             pending: VecDeque::new(),
             rng,
             flying: Vec::new(),
@@ -444,14 +447,19 @@ impl World {
     /// What the world sees of a commit that is in the store.
     fn committed(&mut self, commit: &Commit, committed: &Committed) -> anyhow::Result<()> {
         self.idle_moves = 0;
-        let Some((_, turn)) = &commit.turn else { return Ok(()) };
+        let Some((execution, turn)) = &commit.turn else { return Ok(()) };
+        let looked_at = execution == self.run_id();
         for change in &turn.timers {
-            if let workflow::TimerChange::Set { id, due, .. } = change {
+            if let workflow::TimerChange::Set { id, due, .. } = change
+                && looked_at
+            {
                 self.seen_timers.insert(id.0.to_string(), *due);
             }
         }
         for fact in turn.facts.iter().chain(committed.answered.as_ref()) {
-            workflow::evolve(&mut self.state, fact);
+            if looked_at {
+                workflow::evolve(&mut self.state, fact);
+            }
             if let FactKind::Answered { key, attempt, outcome } = &fact.what
                 && !matches!(outcome, workflow::Outcome::Unknown(f) if &*f.kind == "Interrupted")
             {
@@ -532,9 +540,39 @@ impl World {
         Ok(self.state.ended().is_some() && self.flying.is_empty() && self.open_questions()?.is_empty())
     }
 
-    /// The facts in the store.
+    /// The run that is looked at.
+    pub(crate) fn run_id(&self) -> &Id {
+        self.runs.last().expect("the first one stays")
+    }
+
+    /// Its facts in the store.
     pub(crate) fn journal(&self) -> anyhow::Result<Vec<Fact>> {
-        let rows = self.store.read(|r| r.journal_read(RUN, 0))?;
+        self.journal_of(self.run_id())
+    }
+
+    /// The facts of a run in the store.
+    pub(crate) fn journal_of(&self, run: &Id) -> anyhow::Result<Vec<Fact>> {
+        let rows = self.store.read(|r| r.journal_read(run, 0))?;
         Ok(rows.into_iter().flat_map(|row| row.facts).collect())
+    }
+
+    /// Looks at the run that the one so far has started to take its effect back; false where there is none.
+    pub(crate) fn follow(&mut self) -> anyhow::Result<bool> {
+        let child = self.journal()?.into_iter().rev().find_map(|f| match f.what {
+            FactKind::Undoable { child, .. } => child,
+            _ => None,
+        });
+        let Some(child) = child else { return Ok(false) };
+        self.runs.push(child);
+        self.state = State::default();
+        for fact in self.journal()? {
+            workflow::evolve(&mut self.state, &fact);
+        }
+        for change in self.state.timers() {
+            if let workflow::TimerChange::Set { id, due, .. } = change {
+                self.seen_timers.insert(id.0.to_string(), due);
+            }
+        }
+        Ok(true)
     }
 }

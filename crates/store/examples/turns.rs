@@ -40,6 +40,7 @@ fn commits(n: u64) -> [Commit; 3] {
             deadline: None,
             bytes_max: 10_485_760,
             approved_by: None,
+            undo: None,
         }))
     };
     let event = Value::object([("alerts", Value::array([Value::object([("id", Value::from("x".repeat(300)))])]))]);

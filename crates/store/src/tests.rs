@@ -90,6 +90,7 @@ pub(crate) fn call(class: Class, lane: &str) -> Effect {
         deadline: None,
         bytes_max: 1024,
         approved_by: None,
+        undo: None,
     }))
 }
 

@@ -10,9 +10,11 @@ pub mod passkey;
 pub mod policy;
 #[cfg(test)]
 mod sample;
+pub mod undo;
 
 pub use change::Changed;
 pub use policy::{Before, Person, Policy, Remark, RemarkKind, Tier};
+pub use undo::FrozenUndo;
 
 use crate::actor::Actor;
 use crate::command::{Refusal, RefusalKind};
@@ -81,6 +83,9 @@ pub struct FrozenAction {
     pub secrets: Vec<Arc<str>>,
     /// Declared retries of this action.
     pub retries: u32,
+    /// How it is undone, where the workflow or its connector says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<Box<FrozenUndo>>,
 }
 
 /// A row of the approvals inbox as it is asked.

@@ -589,6 +589,7 @@ fn question(kind: QuestionKind) -> Question {
         request: json(r#"{"command":"nft -f /etc/isolate.nft"}"#),
         secrets: vec!["c-ssh.privateKey".into()],
         retries: 0,
+        undo: None,
     }];
     Question {
         id: Id::from("q1"),

@@ -31,6 +31,19 @@ pub struct OperationMeta {
     pub connector: Option<Arc<str>>,
     /// True where the operation tells people and waits out an outage (`deliver-within`), in seconds.
     pub deliver_within_s: Option<u32>,
+    /// What takes it back, where its connector says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inverse: Option<Inverse>,
+}
+
+/// The operation that takes another one back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Inverse {
+    /// Step type.
+    pub operation: Arc<str>,
+    /// Its parameters: templates over `params` and `output` of what is taken back.
+    #[serde(default)]
+    pub with: Value,
 }
 
 /// What `decide` may know of a stored connector: never its secrets.
@@ -185,6 +198,7 @@ fn operation(name: &str, class: Class, schema: Value, output: Value) -> Operatio
         output,
         connector: (!WITHOUT_CONNECTOR.contains(&name)).then(|| format!(".{vendor}").into()),
         deliver_within_s: None,
+        inverse: None,
     }
 }
 

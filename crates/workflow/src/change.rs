@@ -97,6 +97,7 @@ mod tests {
             request: json(request),
             secrets: vec![],
             retries: 0,
+            undo: None,
         }
     }
     fn json(text: &str) -> Value {

@@ -5,8 +5,10 @@
 //! Source: `design/engine.md` §1, §2.
 
 mod start;
+mod undo;
 
 pub use start::{Cause, Mode, Start};
+pub use undo::{UndoStart, Undoable, undo_start, undoables};
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -490,6 +492,13 @@ pub enum Command {
         /// Why.
         reason: Option<Arc<str>>,
     },
+    /// A person says when a waiting undo runs: at `at`, now where that has passed.
+    Undo {
+        /// When.
+        at: Time,
+        /// Who.
+        by: Arc<str>,
+    },
     /// Go on: after `more`, after an internal answer, after a restart. Adds no facts where there is nothing to do.
     Continue,
 }
@@ -529,6 +538,9 @@ pub struct Call {
     pub bytes_max: u64,
     /// Question whose approval covers these bytes, if one does.
     pub approved_by: Option<Id>,
+    /// How it is undone, where the workflow or its connector says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<Box<triage::question::FrozenUndo>>,
 }
 
 /// What a step waits for.
@@ -767,6 +779,15 @@ pub enum FactKind {
         /// Scope data.
         #[serde(default, skip_serializing_if = "Body::is_null")]
         about: Body,
+    },
+    /// An effect happened that can be undone; with `child` the run that does it by itself started in the same commit.
+    Undoable {
+        /// The undo.
+        undo: Box<UndoStart>,
+        /// The run that waits for its time.
+        child: Option<ExecutionId>,
+        /// Why it cannot be carried out.
+        error: Option<Fault>,
     },
     /// A line of the run's log (`console`).
     Logged {

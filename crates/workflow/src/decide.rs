@@ -16,6 +16,7 @@ mod flow;
 mod iteration;
 mod leaf;
 mod policy;
+mod undo;
 
 use crate::catalogue::Catalogue;
 use crate::core::{
@@ -258,6 +259,10 @@ impl Work<'_> {
                 self.slot_granted();
                 Ok(())
             }
+            Command::Undo { at, .. } => {
+                self.undo_at(*at);
+                Ok(())
+            }
             Command::Continue => Ok(()),
         }
     }
@@ -347,7 +352,7 @@ impl Work<'_> {
         });
         if let Some(f) = waiting {
             let path = f.path.clone();
-            if path.0.is_empty() {
+            if path.0.is_empty() && self.state.queued() {
                 self.queue_expired();
                 return Ok(());
             }
@@ -484,7 +489,9 @@ impl Work<'_> {
 
     fn settled(&mut self, key: &EffectKey, verdict: &crate::core::Settlement, by: &Arc<str>) -> Work_<()> {
         use crate::core::Settlement;
-        let Some(call) = self.state.call(key).filter(|c| matches!(c.phase, Phase::Settling)) else { return Ok(()) };
+        let Some(call) = self.state.call(key).filter(|c| matches!(c.phase, Phase::Settling)).cloned() else {
+            return Ok(());
+        };
         let (orphan, effect, kind) = (call.orphan, (*call.effect).clone(), call.kind.clone());
         let input = match &effect {
             Effect::Call(c) => c.params.value().cloned().unwrap_or_default(),
@@ -496,7 +503,15 @@ impl Work<'_> {
             }
             other => other.clone(),
         };
+        let undo = match &verdict {
+            Settlement::Happened { output, .. } => {
+                let (call, output) = (call.clone(), self.load(output)?);
+                self.undoable(&call, &output)?
+            }
+            _ => None,
+        };
         self.emit(FactKind::Settled { key: key.clone(), verdict: verdict.clone(), by: by.clone() });
+        self.schedule(undo);
         match verdict {
             Settlement::Again => {
                 self.restart_clocks(&key.path);

@@ -8,6 +8,25 @@ use stdx::Duration;
 const UNITS: [(&str, i64); 6] =
     [("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
+/// Shortest `undo-after`.
+pub const UNDO_AFTER_MIN: Duration = Duration::from_secs(1);
+/// Longest `undo-after`.
+pub const UNDO_AFTER_MAX: Duration = Duration::from_secs(366 * 86_400);
+
+/// The length of an `undo-after`.
+///
+/// - errors: why it is none, in words.
+pub fn undo_after(text: &str) -> Result<Duration, String> {
+    let length = duration(text).ok_or_else(|| duration_error(text))?;
+    if (UNDO_AFTER_MIN..=UNDO_AFTER_MAX).contains(&length) {
+        return Ok(length);
+    }
+    Err(format!(
+        "`undo-after` is between 1s and {} days, not `{text}`",
+        UNDO_AFTER_MAX.0 / Duration::from_secs(86_400).0
+    ))
+}
+
 /// The message for a text that is no duration.
 pub fn duration_error(text: &str) -> String {
     format!("invalid duration format: `{text}`; use a format like \"1w2d3h4m5s6ms\" with units in descending order")

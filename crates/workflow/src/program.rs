@@ -151,9 +151,25 @@ pub struct Step {
     pub on_failure: Option<Arc<OnFailure>>,
     /// `effect: destructive` and the like: raises the class, never lowers it.
     pub effect: Class,
+    /// How its effect is taken back.
+    pub undo: Option<Undo>,
     /// What it does.
     pub body: Body,
 }
+
+/// How the effect of a step is taken back.
+#[derive(Debug)]
+pub struct Undo {
+    /// The step that does it; it stands in no block and runs only in a run of its own.
+    pub step: StepIx,
+    /// After how long by itself; absent: only when a person asks for it.
+    pub after: Option<Text>,
+    /// It reads what the effect answered.
+    pub needs_output: bool,
+}
+
+/// The lane of undo steps below their owner.
+pub const UNDO_LANE: &str = "undo";
 
 /// `max-iterations`.
 #[derive(Clone, Copy, Debug)]
@@ -384,6 +400,17 @@ impl Program {
     pub fn index_of(&self, name: &str) -> Option<StepIx> {
         self.by_name.get(name).copied()
     }
+    /// True for an undo's step and the steps of its fallback.
+    pub fn in_undo(&self, ix: StepIx) -> bool {
+        let mut at = Some(ix);
+        while let Some((parent, lane)) = at.and_then(|ix| self.steps.get(ix)).and_then(|s| s.parent.as_ref()) {
+            if &**lane == UNDO_LANE {
+                return true;
+            }
+            at = Some(*parent);
+        }
+        false
+    }
     /// The policy of a step: its own, else the workflow's where that applies.
     pub fn policy<'a>(&'a self, step: &'a Step, in_fallback: bool) -> Option<&'a Arc<OnFailure>> {
         step.on_failure.as_ref().or_else(|| {
@@ -421,7 +448,7 @@ impl Program {
             inputs: self.inputs.schema.clone(),
             outputs: self.outputs.clone(),
             effect: self.class(),
-            steps: self.steps.len(),
+            steps: (0..self.steps.len()).filter(|ix| !self.in_undo(*ix)).count(),
             approvals: self.steps.iter().filter(|s| &*s.kind == "waitForApproval").count(),
         }
     }

@@ -35,6 +35,8 @@ pub fn json_schema(catalogue: &Catalogue) -> Json {
         }
         cases.push(json!({"if": {"properties": {"type": {"const": row.kind}}, "required": ["type"]}, "then": then}));
     }
+    let after = json!({"type": "string", "description": "takes the effect back by itself after this time, by `undo` or the connector's inverse"});
+    let undo = undo();
     json!({
         "$schema": DRAFT,
         "title": "Workflow",
@@ -133,9 +135,25 @@ pub fn json_schema(catalogue: &Catalogue) -> Json {
                     "on-failure": {"$ref": "#/definitions/on-failure"},
                     "connector-id": {"type": "string"},
                     "effect": {"enum": ["read", "write", "destructive"]},
+                    "undo-after": after,
+                    "undo": undo,
                 },
                 "allOf": cases,
             },
+        },
+    })
+}
+
+/// The step that takes an effect back.
+fn undo() -> Json {
+    json!({
+        "type": "object",
+        "required": ["type"],
+        "description": "the step that takes the effect back: by itself with `undo-after`, else when a person asks for it",
+        "properties": {
+            "type": {"type": "string"}, "with": {"type": "object"}, "connector-id": {"type": "string"},
+            "timeout": {"$ref": "#/definitions/duration"}, "on-failure": {"$ref": "#/definitions/on-failure"},
+            "effect": {"enum": ["read", "write", "destructive"]},
         },
     })
 }

@@ -45,6 +45,8 @@ pub struct State {
     pub(crate) next_payload: u64,
     /// Bytes of values so far.
     pub(crate) bytes: u64,
+    /// The run's own wait (a slot, an undo's time) is over.
+    pub(crate) woken: bool,
     /// The concurrency group that it asked for.
     pub(crate) slot: Option<crate::slot::GroupKey>,
 }
@@ -243,6 +245,16 @@ impl State {
     /// Calls without an answer: their outbox rows must exist; destructive ones in `Attempting` after a restart are unknown.
     pub fn calls(&self) -> &[CallState] {
         &self.calls
+    }
+    /// Until when the run itself waits: an undo for its time.
+    pub fn own_wait(&self) -> Option<Time> {
+        match self.frame(&[]).map(|f| &f.mode) {
+            Some(Mode::Waiting { wait, .. }) => match &**wait {
+                Wait::Until(at) => Some(*at),
+                _ => None,
+            },
+            _ => None,
+        }
     }
     /// Questions asked so far.
     pub fn questions(&self) -> &[QuestionState] {

@@ -449,6 +449,7 @@ fn unknown_of_family(kind: &str) -> OperationMeta {
         output: Value::object::<&str>([]),
         connector: None,
         deliver_within_s: None,
+        inverse: None,
     }
 }
 

@@ -1,9 +1,7 @@
 // Every query of the page: its key and its request. The stream invalidates by the first word of a key.
 import { keepPreviousData, QueryClient, queryOptions } from '@tanstack/react-query';
 import { ApiError, api, qs, seg } from './client';
-import type {
-  AlertHistory, AlertRow, Approval, ApprovalList, Case, CaseList, Catalogue, Connector, Counts, Execution, ExecutionList, Me, Person, Queue, Rule, RuleList, SearchHit, Setup, StepExecution, Timeline, Workflow, WorkflowList,
-} from './types';
+import type { AlertHistory, AlertRow, Approval, ApprovalList, Case, CaseList, Catalogue, Connector, Counts, Execution, ExecutionList, Me, Person, Queue, Rule, RuleList, SearchHit, Setup, StepExecution, Timeline, Workflow, WorkflowList, EffectUndos } from './types';
 
 export const queryClient = new QueryClient({
   defaultOptions: {
@@ -39,6 +37,7 @@ export const q = {
   workflow: (id: string) => queryOptions({ queryKey: ['workflows', 'one', id], queryFn: ({ signal }) => api<Workflow>(`/api/workflows/workflow/${seg(id)}`, { signal }) }),
   executions: (p: P) => queryOptions({ queryKey: ['executions', 'list', p], queryFn: ({ signal }) => api<ExecutionList>(`/api/workflows/executions${qs(p)}`, { signal }), placeholderData: keepPreviousData }),
   execution: (id: string) => queryOptions({ queryKey: ['executions', 'one', id], queryFn: ({ signal }) => api<Execution>(`/api/workflows/executions/${seg(id)}`, { signal }) }),
+  undos: (id: string) => queryOptions({ queryKey: ['executions', 'undo', id], queryFn: ({ signal }) => api<EffectUndos>(`/api/watchfire/executions/${seg(id)}/undo`, { signal }) }),
   step: (id: string, step: string) => queryOptions({ queryKey: ['executions', 'step', id, step], queryFn: ({ signal }) => api<StepExecution>(`/api/workflows/executions/${seg(id)}/step/${seg(step)}`, { signal }) }),
   rules: (p: P) => queryOptions({ queryKey: ['rules', 'list', p], queryFn: ({ signal }) => api<RuleList>(`/api/detection_engine/rules/_find${qs(p)}`, { signal }), placeholderData: keepPreviousData }),
   rule: (id: string) => queryOptions({ queryKey: ['rules', 'one', id], queryFn: ({ signal }) => api<Rule>(`/api/detection_engine/rules?id=${seg(id)}`, { signal }) }),

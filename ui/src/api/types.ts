@@ -25,6 +25,7 @@ export type Features = {
   map?: boolean; coverage?: boolean; dashboard?: boolean; evidence?: boolean; audit?: boolean; spaces?: boolean;
   model?: boolean;               // a model connector is set up
   undo?: boolean;                // decide answers with an undo token
+  undo_effects?: boolean;        // effects of runs can be undone (§5.4)
   alert_history?: boolean;       // §2.3
   rule_check?: boolean;          // §7
   setup?: boolean;               // §8
@@ -132,7 +133,22 @@ export type FrozenAction = {
   request: string;                                 // the rendered bytes as text; bytes that are not UTF-8 escaped as \xNN
   secrets: string[];                               // names, never values
   hash: string;
+  undo?: FrozenUndo | null;                        // how it is undone; null: nothing takes it back
 };
+export type FrozenUndo = {
+  type: string; class: Effect; connector: (Ref & { type: string }) | null;
+  after: string | null; after_ms: number | null;   // by itself after this time; null: when a person asks for it; after_ms null: known when the step begins
+  bound: boolean; changed: boolean;                // bound: the answer covers these bytes; changed: parameters were changed, it is rendered anew and asks
+  request: string | null; template: string | null; retries: number; secrets: string[];
+};
+export type EffectUndo = {
+  key: string; step: string; step_execution: string; happened_at: Time; after: string | null;
+  state: 'impossible' | 'on_request' | 'scheduled' | 'asks' | 'held' | 'unknown' | 'running' | 'undone' | 'failed' | 'kept';
+  due: Time | null; execution: string | null; finished_at: Time | null;
+  asks: boolean; approved: boolean; approval: string | null; held: string | null; error: string | null;
+  type: string | null; class: Effect | null; connector: (Ref & { type: string }) | null; target: string | null; request: string | null;
+};
+export type EffectUndos = { undos: EffectUndo[]; undo_of: { execution: string; step: string; key: string } | null };
 export type Decision = { by: Person; verdict: 'approve' | 'reject' | 'happened' | 'again' | 'skip' | 'answer'; at: Time; comment: string | null; channel: 'web' | 'api' | 'cli' | 'chat'; passkey?: string | null };
 export type WorkflowExtras = { watchfire?: {
   effect: Effect; triggers: string[]; steps: number; approvals: number;      // approvals: waitForApproval steps

@@ -159,16 +159,33 @@ fn actions(cx: &Ctx, row: &QuestionRow, whole: bool) -> Result<Vec<Json>> {
                 "host": target(&["host"]), "port": target(&["port"]), "account": target(&["user", "username", "account"]),
                 "host_key": target(&["host_key"]), "url": target(&["base_url", "url"]),
             },
-            "request": request, "secrets": action.secrets,
+            "request": request, "secrets": action.secrets, "undo": undo(cx, action)?,
             "hash": triage::question::frozen_hash(std::slice::from_ref(action)),
         }));
     }
     Ok(all)
 }
 
+/// How an action is undone: what would be sent when, and whether the answer covers it; null where nothing takes it back.
+fn undo(cx: &Ctx, action: &triage::FrozenAction) -> Result<Json> {
+    let Some(undo) = &action.undo else { return Ok(Json::Null) };
+    let connector = match &undo.connector {
+        Some(id) => extras::connector_ref(cx, id)?,
+        None => Json::Null,
+    };
+    let fits = undo.fits(&action.request);
+    Ok(json!({
+        "type": undo.operation, "class": undo.class, "connector": connector, "after": undo.after, "after_ms": undo.after_ms,
+        // Changed parameters no longer fit what takes them back: it is rendered anew and asks.
+        "bound": undo.bound && fits, "changed": !fits,
+        "request": undo.bound.then(|| request_text(&undo.operation, &undo.request)), "template": undo.template,
+        "retries": undo.retries, "secrets": undo.secrets,
+    }))
+}
+
 /// The rendered request as text; for a host command exactly the command, unless another host, input or shell goes with it: whoever approves
 /// must see that too.
-fn request_text(operation: &str, request: &Value) -> String {
+pub(crate) fn request_text(operation: &str, request: &Value) -> String {
     let alone = request.as_object().is_some_and(|o| o.iter().filter(|(_, v)| !v.is_null()).count() == 1);
     match (operation, request.get("command").and_then(Value::as_str)) {
         ("ssh.run" | "winrm.run", Some(command)) if alone => command.to_owned(),

@@ -114,7 +114,7 @@ async fn me(cx: Ctx) -> Result<Reply> {
         "organisation": Json::Null,
         "version": env!("CARGO_PKG_VERSION"),
         "demo": cx.state.config.demo,
-        "features": {"undo": true, "alert_history": true, "rule_check": true, "setup": true, "search": true, "model": model, "versions": true,
+        "features": {"undo": true, "undo_effects": true, "alert_history": true, "rule_check": true, "setup": true, "search": true, "model": model, "versions": true,
                      "dry_run": true, "step_test": true, "rerun": true, "input_forms": true, "conditions": true, "passkeys": true},
     })))
 }

@@ -8,13 +8,13 @@ use crate::extras;
 use crate::http::{Ctx, Reply};
 use crate::routes::approval;
 use crate::routes::case::load;
-use crate::routes::execution;
+use crate::routes::{execution, undo};
 use crate::run::Step;
 use crate::table::{Access, Method, Route, h};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 use stdx::{Id, Time, Value};
-use store::{AlertFilter, TimelineEntry, TimelineItem};
+use store::{AlertFilter, AuditFilter, TimelineEntry, TimelineItem};
 use triage::{Attachment, UserAction};
 use workflow::{Class, Status};
 
@@ -22,6 +22,8 @@ use workflow::{Class, Status};
 pub const SIZE_MAX: usize = 500;
 /// Runs whose steps are shown.
 pub const RUNS_MAX: usize = 50;
+/// Words of people on the undos of one run that are shown, newest first.
+const WORDS_MAX: u64 = 100;
 const KINDS: [&str; 7] = ["alert", "comment", "step", "approval", "command", "change", "summary"];
 const LINE_CHARS_MAX: usize = 200;
 const OUTPUT_BYTES_MAX: usize = 64 * 1024;
@@ -55,6 +57,7 @@ async fn timeline(cx: Ctx) -> Result<Reply> {
     }
     for run in cx.read(|r| r.case_executions(&case.id))?.iter().rev().take(RUNS_MAX) {
         steps(&cx, run, &mut entries)?;
+        undos(&cx, run, &mut entries)?;
     }
     entries.sort_by_key(|e| e.at);
     if cx.query.get("order") != Some("oldest") {
@@ -206,6 +209,51 @@ fn steps(cx: &Ctx, run: &Id, entries: &mut Vec<Entry>) -> Result<()> {
             });
             entries.push(wire(cx, &id, who, "step", members)?);
         }
+    }
+    Ok(())
+}
+
+/// What of a run's effects is taken back: when, by whose word, and what that did.
+fn undos(cx: &Ctx, run: &Id, entries: &mut Vec<Entry>) -> Result<()> {
+    let (_, all) = undo::standings(cx, run)?;
+    let said = |from: Option<&str>, to: String| json!({"field": "undo", "from": from, "to": to});
+    for standing in &all {
+        let (undoable, step) = (&standing.undoable, &standing.undoable.undo.step);
+        let by = triage::Actor {
+            user: "system".into(),
+            channel: "workflow".into(),
+            execution: Some(run.clone()),
+            step: Some(undoable.undo.of.path.to_string().into()),
+        };
+        let text = match (&undoable.error, undoable.undo.due) {
+            (Some(fault), _) => Some(fault.message.to_string()),
+            (None, Some(due)) => Some(format!("`{step}` is undone by itself at {}", due.iso())),
+            (None, None) => None,
+        };
+        if let Some(text) = text {
+            let id = format!("undo:{}", undoable.undo.of);
+            entries.push(wire(cx, &id, (undoable.at, &by), "change", said(None, text))?);
+        }
+        if let Some((row, _)) = &standing.run {
+            steps(cx, &row.id, entries)?;
+        }
+    }
+    if all.is_empty() {
+        return Ok(());
+    }
+    let of = Some(("execution".into(), run.clone()));
+    let filter = AuditFilter { of, action: Some(undo::ACTION.into()), limit: WORDS_MAX, ..AuditFilter::default() };
+    for row in cx.read(|r| r.audit_list(&filter))? {
+        let member = |key: &str| row.body.as_ref().and_then(|b| b.get(key)).and_then(Value::as_str).unwrap_or_default();
+        let step = member("step");
+        let what = match member("action") {
+            "keep" => format!("the effect of `{step}` is kept"),
+            "at" => format!("`{step}` is undone at {}", member("at")),
+            _ => format!("`{step}` is undone now"),
+        };
+        let why = Some(member("reason")).filter(|r| !r.is_empty()).map(|r| format!(": {r}")).unwrap_or_default();
+        let id = format!("undo:{}", row.seq);
+        entries.push(wire(cx, &id, (row.at, &row.by), "change", said(None, format!("{what}{why}")))?);
     }
     Ok(())
 }

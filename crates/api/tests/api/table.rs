@@ -389,7 +389,8 @@ async fn samples(s: &Server) -> BTreeMap<(&'static str, &'static str), Sample> {
 }
 
 /// Rows whose change needs a run in a certain state, a multipart body or a service outside; they have tests of their own.
-const NEED_A_RUN: [&str; 16] = [
+const NEED_A_RUN: [&str; 17] = [
+    "/api/watchfire/executions/{id}/undo",
     "/api/cases/{id}/connector/{connector}/_push",
     "/api/cases/{id}/files",
     "/api/watchfire/approvals/{id}/change",

@@ -7,6 +7,7 @@ mod detached;
 mod envelope;
 mod groups;
 mod late;
+mod undo;
 
 use super::{Core, Input, Output};
 use crate::programs::Programs;

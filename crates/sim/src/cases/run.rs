@@ -98,6 +98,7 @@ fn catalogue(case: &Value) -> Catalogue {
             output: Value::Null,
             connector: Some(format!(".{kind}").into()),
             deliver_within_s: None,
+            inverse: None,
         };
         catalogue.operations.insert(kind.into(), meta);
     }

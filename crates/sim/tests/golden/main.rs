@@ -57,7 +57,7 @@ fn run(doc: &Document, refold: bool) -> String {
     let script = doc.block("script").unwrap_or("");
     let mut world = World::new(&name, yaml, setup, start, refold);
     world.run(script);
-    let steps = world.steps();
+    let steps = world.all_steps();
     format!("{}--\n{steps}", world.log)
 }
 

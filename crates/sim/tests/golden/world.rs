@@ -21,6 +21,9 @@ pub struct World {
     /// Other runs of the concurrency group.
     held: Vec<Id>,
     start: Value,
+    yaml: String,
+    /// What the run before the one that is followed looked like.
+    before: String,
     pub log: String,
 }
 
@@ -38,6 +41,7 @@ pub fn catalogue(setup: &Value) -> Catalogue {
         output: Value::Null,
         connector: Some(connector.into()),
         deliver_within_s: within,
+        inverse: None,
     };
     let mut c = Catalogue::default();
     for o in [
@@ -113,12 +117,29 @@ impl World {
             refusals: texts("refuse").into(),
             held: texts("held").into_iter().map(Id::from).collect(),
             start: json(start),
+            yaml: yaml.into(),
+            before: String::new(),
             log: String::new(),
         }
     }
 
     fn start_command(&self) -> Command {
         Command::Start(Box::new(sim::memory::start("w1", &self.start, self.memory.now)))
+    }
+
+    /// The scripts goes on with the run that the run before it started.
+    fn follow(&mut self) {
+        let at = self.outbox.iter().position(|(_, e)| matches!(e, Effect::Child(_)));
+        let at = at.unwrap_or_else(|| panic!("{}: no child\n{}", self.name, self.log));
+        let (_, Effect::Child(start)) = self.outbox.remove(at) else { unreachable!("it is one") };
+        assert!(self.outbox.is_empty(), "{}: the run that is left has effects out", self.name);
+        self.before = self.steps();
+        let m = &self.memory;
+        let (program, _) = Program::load(&self.yaml, &m.catalogue);
+        let mut next = Memory::new(program.expect("a program"), m.catalogue.clone(), m.env.clone());
+        (next.fuel, next.refold, next.now) = (m.fuel, m.refold, m.now);
+        self.memory = next;
+        self.send(Command::Start(start));
     }
 
     pub fn run(&mut self, script: &str) {
@@ -147,8 +168,13 @@ impl World {
         }
     }
 
-    /// What people see of the run: one line per step execution.
-    pub fn steps(&self) -> String {
+    /// What people see of the runs: one line per step execution.
+    pub fn all_steps(&self) -> String {
+        let before = if self.before.is_empty() { String::new() } else { format!("{}--\n", self.before) };
+        format!("{before}{}", self.steps())
+    }
+
+    fn steps(&self) -> String {
         let view = workflow::view::execution(&self.memory.facts, Some(&self.memory.program));
         assert_eq!(view.status, self.memory.state.summary().status);
         let mut out = String::new();
@@ -374,7 +400,11 @@ impl World {
     }
 
     fn pending(&self, step: &str) -> (EffectKey, Call) {
-        let found = self.outbox.iter().find(|(k, _)| k.path.0.last().is_some_and(|h| &*h.name == step));
+        // The run that takes a call back stands under the same key.
+        let found = self
+            .outbox
+            .iter()
+            .find(|(k, e)| matches!(e, Effect::Call(_)) && k.path.0.last().is_some_and(|h| &*h.name == step));
         let Some((key, Effect::Call(call))) = found else {
             panic!(
                 "{}: no call of `{step}` is out; {:?}\n{}",
@@ -514,6 +544,16 @@ impl World {
                 self.send(Command::ChildEnded { key, result });
             }
             "grant" => self.send(Command::SlotGranted),
+            "follow" => self.follow(),
+            // A person says when the undo runs: in so long, or now.
+            "undo" => {
+                let at = if rest == "now" {
+                    self.memory.now
+                } else {
+                    self.memory.now + workflow::duration::duration(rest).unwrap()
+                };
+                self.send(Command::Undo { at, by: "bob".into() });
+            }
             "settle" => {
                 let call = self
                     .memory
@@ -654,7 +694,19 @@ fn show(what: &FactKind) -> String {
         FactKind::Waiting { path, wait, .. } => {
             let text = match &**wait {
                 Wait::Until(t) => format!("until {t}"),
-                Wait::Approval(q) => format!("for a person: {} actions, {} unbound", q.actions.len(), q.unbound.len()),
+                Wait::Approval(q) => {
+                    let mut text = format!("for a person: {} actions, {} unbound", q.actions.len(), q.unbound.len());
+                    for undo in q.actions.iter().filter_map(|a| a.undo.as_ref()) {
+                        let _ = write!(
+                            text,
+                            "; undo {} {} {}",
+                            undo.after.as_deref().unwrap_or("when asked for"),
+                            undo.operation,
+                            undo.template.as_deref().map_or_else(|| stdx::json::text(&undo.request), str::to_owned)
+                        );
+                    }
+                    text
+                }
                 Wait::Settlement(k) => format!("for a settlement of {}", key(k)),
                 other => format!("{other:?}"),
             };
@@ -670,6 +722,28 @@ fn show(what: &FactKind) -> String {
         FactKind::Weighed { bytes } => format!("weighed {bytes} bytes"),
         FactKind::Recalled { step, kind, output, error, .. } => {
             format!("recalled {step} ({kind}) {}", error.as_ref().map_or_else(|| body(output), fault))
+        }
+        FactKind::Undoable { undo, child, error } => {
+            let how = match (&undo.call, error) {
+                (Some(c), _) => format!(
+                    "{} {} {}",
+                    c.class.as_str(),
+                    c.operation,
+                    stdx::json::text(c.params.value().unwrap_or(&Value::Null))
+                ),
+                (None, Some(f)) => fault(f),
+                (None, None) => "-".into(),
+            };
+            let when = undo.after.as_deref().map_or("when asked for".into(), |a| format!("after {a}"));
+            let by = if undo.ask {
+                ", asks"
+            } else if undo.covered() {
+                ", approved"
+            } else {
+                ""
+            };
+            let run = if child.is_some() { ", by itself" } else { "" };
+            format!("undoable {} {when}{run}{by}: {how}", key(&undo.of))
         }
         FactKind::Logged { path, message, level } => format!("logged {path} {level}: {message}"),
         FactKind::Ended { status, output, error, cancelled } => format!(

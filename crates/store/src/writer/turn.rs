@@ -175,6 +175,8 @@ impl Writer {
                 | FactKind::Attempting { key, .. }
                 | FactKind::Held { key, .. }
                 | FactKind::Abandoned { key } => key,
+                // It happened after all, and is taken back.
+                FactKind::Undoable { undo, .. } => &undo.of,
                 // What a cancelled run's attempt did is asked after its end: the row lives on (§2.3).
                 FactKind::Waiting { wait, .. } => match &**wait {
                     workflow::Wait::Settlement(key) => key,
@@ -187,7 +189,10 @@ impl Writer {
                 // An internal effect of this very turn has no row.
                 None if matches!(
                     fact.what,
-                    FactKind::Answered { .. } | FactKind::Settled { .. } | FactKind::Waiting { .. }
+                    FactKind::Answered { .. }
+                        | FactKind::Settled { .. }
+                        | FactKind::Waiting { .. }
+                        | FactKind::Undoable { .. }
                 ) => {}
                 _ => return refuse("the run has ended, and this effect is not destructive"),
             }
@@ -197,11 +202,12 @@ impl Writer {
                 matches!(&f.what, FactKind::Settled { key: k, verdict: workflow::Settlement::Again, .. } if k == key)
             })
         };
-        if turn
-            .effects
-            .iter()
-            .any(|(key, e)| !(matches!(e, Effect::Internal(_)) || matches!(e, Effect::Call(_)) && again(key)))
-        {
+        if turn.effects.iter().any(|(key, e)| match e {
+            Effect::Internal(_) => false,
+            Effect::Call(_) => !again(key),
+            Effect::Child(start) => start.undo.is_none(),
+            Effect::Slot(_) => true,
+        }) {
             return refuse("the run has ended");
         }
         Ok(())
@@ -532,6 +538,18 @@ fn audited(fact: &Fact) -> Option<(&'static str, Value, Option<Arc<str>>)> {
                 step(key),
             )
         }
+        FactKind::Undoable { undo, child, error } => (
+            "effect.undoable",
+            Value::object([
+                ("key", text(&undo.of)),
+                ("after", Value::from(undo.after.clone())),
+                ("due", Value::from(undo.due.map(stdx::Time::iso))),
+                ("execution", Value::from(child.clone())),
+                ("asks", Value::from(undo.ask)),
+                ("error", error.as_ref().map_or(Value::Null, |e| Value::from(e.message.clone()))),
+            ]),
+            step(&undo.of),
+        ),
         FactKind::Ended { status, error, cancelled, .. } => (
             "execution.end",
             Value::object([

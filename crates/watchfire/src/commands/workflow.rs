@@ -2,6 +2,7 @@
 
 mod manage;
 mod test;
+mod undo;
 
 use crate::Exit;
 use crate::client::{Client, Server, segment};
@@ -179,6 +180,8 @@ enum Verb {
         /// Execution id.
         id: String,
     },
+    /// Show what of an execution can be undone; undo it now, later, or keep it.
+    Undo(undo::Args),
 }
 
 /// Runs the command.
@@ -272,6 +275,7 @@ pub async fn run(args: Args, server: &Server, json: bool) -> anyhow::Result<Exit
         Verb::Cancel { id } => {
             client.call("POST", &format!("/api/workflows/executions/{}/cancel", segment(&id)), None).await?
         }
+        Verb::Undo(args) => return undo::run(&client, args, json).await,
         Verb::Record { execution, name } => {
             let path =
                 format!("/api/workflows/executions/{}?includeInput=true&includeOutput=true", segment(&execution));

@@ -4,7 +4,7 @@
 //! Not here: defaults of inputs (`program::inputs`), who may start (`api`).
 //! Source: `design/engine.md` §1, §6.
 
-use super::{Body, EffectKey, ExecutionId};
+use super::{Body, EffectKey, ExecutionId, UndoStart};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use stdx::{Id, Time};
@@ -149,6 +149,9 @@ pub struct Start {
     /// Reruns (`Mode::From`): what [`crate::rerun::earlier`] took from the earlier run.
     #[serde(default, skip_serializing_if = "Body::is_null")]
     pub earlier: Body,
+    /// The undo that this run carries out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<Box<UndoStart>>,
 }
 
 impl Default for Start {
@@ -174,6 +177,7 @@ impl Default for Start {
             slots: vec![],
             mocks: Body::Null,
             earlier: Body::Null,
+            undo: None,
         }
     }
 }

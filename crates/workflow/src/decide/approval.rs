@@ -107,6 +107,7 @@ impl Work<'_> {
             request: call.params.value().cloned().unwrap_or_default(),
             secrets: secrets.map_or_else(Vec::new, |c| c.secrets.clone()),
             retries,
+            undo: call.undo.clone(),
         }
     }
 
@@ -214,7 +215,12 @@ impl Work<'_> {
             .connectors
             .get(action.connector.as_deref().unwrap_or(""))
             .map_or_else(String::new, |c| format!(" over `{}`", c.name));
-        let message = format!("Run `{}` ({}){to}? No answered question covers exactly this.", step.name, step.kind);
+        let message = match &self.start().undo {
+            Some(undo) => {
+                format!("Undo `{}` by `{}`{to}? No answered question covers exactly this.", undo.step, step.kind)
+            }
+            None => format!("Run `{}` ({}){to}? No answered question covers exactly this.", step.name, step.kind),
+        };
         let actions = vec![action];
         self.enter_leaf(path, &step.kind, input);
         let question = Question {
@@ -222,6 +228,7 @@ impl Work<'_> {
             approve_label: "Approve".into(),
             reject_label: "Decline".into(),
             expires_at: Some(self.cx.now + ALONE_TIMEOUT),
+            policy: self.undo_policy(),
             ..self.question(path, ix, actions)
         };
         self.emit_question(path, question);
@@ -321,6 +328,9 @@ impl Work<'_> {
     /// Alerts and cases the run is about.
     pub(super) fn subjects(&self) -> Value {
         let start = self.start();
+        if let Some(undo) = &start.undo {
+            return undo.about.clone();
+        }
         let mut alerts: Vec<Value> = vec![];
         if let crate::core::Cause::Alert { alerts: ids, .. } = &start.cause {
             alerts.extend(ids.iter().take(SUBJECTS_MAX).map(|id| Value::from(id.clone())));
@@ -474,7 +484,7 @@ impl Work<'_> {
         if spot.unknown_loop || self.not_known(&refs, &spot.loops, gather) {
             return Ok(unknown());
         }
-        let extra = Extra { error: None, loops: spot.loops.clone() };
+        let extra = Extra { error: None, loops: spot.loops.clone(), ..Extra::default() };
         let root = self.context_with(&self.known_path(&spot.path), &refs, &extra)?;
         let Ok(items) = resolve_list(list, &root) else { return Ok(unknown()) };
         let total = items.as_array().map_or(0, <[Value]>::len);
@@ -510,13 +520,8 @@ impl Work<'_> {
         if let Some(c) = &leaf.connector {
             refs.merge(&c.refs);
         }
-        let in_new_fallback = spot.path.0.len() > self.known_path(&spot.path).len()
-            && spot.path.0.iter().any(|h| h.role == Role::Fallback);
-        let loose = spot.unknown_loop
-            || self.not_known(&refs, &spot.loops, gather)
-            || (refs.reads("error") && in_new_fallback)
-            || gather.actions.len() >= ACTIONS_MAX;
-        let frozen = if loose { None } else { self.frozen_call(ix, leaf, spot)? };
+        let loose = self.loose(&refs, spot, gather) || gather.actions.len() >= ACTIONS_MAX;
+        let frozen = if loose { None } else { self.frozen_call(ix, leaf, spot, gather)? };
         match frozen {
             Some(call) if call.class < Class::Destructive => {}
             Some(call) => {
@@ -533,18 +538,25 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn frozen_call(&self, ix: StepIx, leaf: &Leaf, spot: &Spot) -> Work_<Option<Call>> {
+    /// True where something is read that is not known yet at this spot.
+    fn loose(&self, refs: &Refs, spot: &Spot, gather: &Gather) -> bool {
+        let in_new_fallback = spot.path.0.len() > self.known_path(&spot.path).len()
+            && spot.path.0.iter().any(|h| h.role == Role::Fallback);
+        spot.unknown_loop || self.not_known(refs, &spot.loops, gather) || (refs.reads("error") && in_new_fallback)
+    }
+
+    fn frozen_call(&self, ix: StepIx, leaf: &Leaf, spot: &Spot, gather: &Gather) -> Work_<Option<Call>> {
         let step = &self.program.steps[ix];
-        let extra = Extra { error: None, loops: spot.loops.clone() };
+        let extra = Extra { error: None, loops: spot.loops.clone(), ..Extra::default() };
         let ready: Ready = match self.render(&self.known_path(&spot.path), ix, leaf, &extra) {
             Ok(Ok(r)) => r,
             Ok(Err(_)) => return Ok(None),
             Err(Stop(needed)) => return Err(Stop(needed)),
         };
         let path = push(&spot.path.0, &step.name, Role::Step, 0);
-        let Next::Call { call, .. } = self.start_code(&path, ix, leaf, &ready, 0) else { return Ok(None) };
+        let Next::Call { call, closes, .. } = self.start_code(&path, ix, leaf, &ready, 0) else { return Ok(None) };
         let class = call.class.max(step.effect);
-        Ok(Some(Call {
+        let mut frozen = Call {
             operation: call.operation,
             connector: call.connector,
             target: call.target,
@@ -554,13 +566,22 @@ impl Work<'_> {
             deadline: None,
             bytes_max: self.program.bytes_max(step),
             approved_by: None,
-        }))
+            undo: None,
+        };
+        if closes {
+            let loose = |refs: &Refs| self.loose(refs, spot, gather);
+            match self.undo_plan(&self.known_path(&spot.path), ix, &frozen, &extra, &loose)? {
+                Ok(undo) => frozen.undo = undo,
+                Err(_) => return Ok(None),
+            }
+        }
+        Ok(Some(frozen))
     }
 }
 
 /// The lane of a frozen action: its connector's, else that of its host, else our own.
-pub(super) fn lane(action: &FrozenAction) -> Arc<str> {
-    match (&action.connector, action.target.get("base_url").and_then(Value::as_str)) {
+pub(super) fn lane(connector: Option<&Arc<str>>, target: &Value) -> Arc<str> {
+    match (connector, target.get("base_url").and_then(Value::as_str)) {
         (Some(id), _) => id.clone(),
         (None, Some(url)) => format!("http:{}", url.split("://").nth(1).unwrap_or(url)).into(),
         (None, None) => "own".into(),

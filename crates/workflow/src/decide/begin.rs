@@ -28,7 +28,10 @@ impl Work<'_> {
             other => self.load(other)?,
         };
         let root = self.start_context(start)?;
+        let undoes = start.undo.is_some();
         let (inputs, error) = match self.program.inputs.with_defaults(&given, &root) {
+            // Checked when the run began whose effect is taken back.
+            _ if undoes => (given, None),
             Ok(v) => (v, None),
             Err(message) => (given, Some(Fault::new("Error", message))),
         };
@@ -41,13 +44,15 @@ impl Work<'_> {
         if let StartMode::Step(name, context) = &start.mode {
             stored.mode = StartMode::Step(name.clone(), self.shrink(context));
         }
-        let called = matches!(start.cause, Cause::Child { .. });
+        let called = matches!(start.cause, Cause::Child { .. }) && !undoes;
         let problem = error.or_else(|| {
             let problems = if called { self.program.inputs.check(&inputs) } else { vec![] };
             input_fault(&problems)
         });
         let inputs = self.body(inputs);
-        let deadline = self.program.settings.timeout.as_ref().map(|t| self.cx.now + t.length);
+        // The workflow's clock is about its steps; an undo waits as long as it was told.
+        let timeout = self.program.settings.timeout.as_ref().filter(|_| !undoes);
+        let deadline = timeout.map(|t| self.cx.now + t.length);
         let name = self.program.name.clone();
         self.emit(FactKind::Started { start: Box::new(stored), name, inputs, deadline });
         if let Some(fault) = problem {

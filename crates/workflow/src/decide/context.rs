@@ -32,6 +32,18 @@ pub(super) struct Extra<'a> {
     pub error: Option<&'a Fault>,
     /// Loops that are only imagined, for freezing: name, items, index.
     pub loops: Vec<(Arc<str>, Value, usize)>,
+    /// The effect that is to be taken back.
+    pub effect: Option<Happened<'a>>,
+}
+
+/// An effect as its undo sees it.
+pub(super) struct Happened<'a> {
+    /// Its step.
+    pub step: &'a Arc<str>,
+    /// What was sent.
+    pub params: &'a Value,
+    /// What was answered; null before that.
+    pub output: &'a Value,
 }
 
 impl Work<'_> {
@@ -41,6 +53,10 @@ impl Work<'_> {
 
     pub(super) fn context_with(&self, path: &[Hop], refs: &Refs, extra: &Extra<'_>) -> Work_<Root> {
         let mut root = Object::new();
+        if let Some(h) = &extra.effect {
+            root.insert("params", h.params.clone());
+            root.insert("output", h.output.clone());
+        }
         if refs.is_empty() {
             return Ok(self.root(root));
         }
@@ -238,6 +254,12 @@ impl Work<'_> {
         }
         for (name, items, index) in &extra.loops {
             merge(&mut out, name, loop_members(items, *index));
+        }
+        if let Some(h) = &extra.effect
+            && !h.output.is_null()
+            && (refs.all_steps || refs.steps.contains(h.step))
+        {
+            merge(&mut out, h.step, Value::object([("output", h.output.clone()), ("input", h.params.clone())]));
         }
         if (refs.all_steps || refs.steps.contains("self"))
             && let Some(fault) = extra.error

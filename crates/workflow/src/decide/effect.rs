@@ -96,6 +96,14 @@ impl Work<'_> {
         let call = call.clone();
         let step = key.path.0.last().and_then(|h| self.program.step(&h.name));
         let limit = step.map_or(u64::MAX, |s| self.program.bytes_max(s));
+        // Also where the answer is too large for the step: the effect has happened all the same.
+        let undo = match outcome {
+            Outcome::Answered(Ok(body)) => {
+                let output = self.load(body)?;
+                self.undoable(&call, &output)?
+            }
+            _ => None,
+        };
         match outcome {
             Outcome::Answered(Ok(Body::Inline(v))) | Outcome::Dry(Body::Inline(v)) => {
                 let size = crate::json::size(v) as u64;
@@ -114,6 +122,7 @@ impl Work<'_> {
             }
             Outcome::Unknown(fault) => self.unknown(&call, attempt, fault),
         }
+        self.schedule(undo);
         Ok(())
     }
 
@@ -217,7 +226,7 @@ impl Work<'_> {
         let asked = call.approved_by.as_ref().and_then(|id| {
             self.state.questions().iter().find(|q| q.question.id == *id && q.question.kind == QuestionKind::Question)
         });
-        let policy = asked.map_or_else(triage::question::Policy::default, |q| q.question.policy.clone());
+        let policy = asked.map_or_else(|| self.undo_policy(), |q| q.question.policy.clone());
         let running = until.map_or(String::new(), |t| format!("; it may still be running until {}", t.iso()));
         let message =
             format!("`{step}` was sent and its outcome is unknown ({}){running}. Did it happen?", fault.message);

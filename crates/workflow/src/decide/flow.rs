@@ -45,7 +45,9 @@ impl Work<'_> {
     }
 
     fn body_step(&mut self, path: &StepPath, last: Option<Last>) -> Work_<()> {
-        let Some(hop) = path.0.last().cloned() else { return self.run_body(path, last) };
+        let Some(hop) = path.0.last().cloned() else {
+            return if self.undo_waits() { Ok(()) } else { self.run_body(path, last) };
+        };
         let Some(ix) = self.program.index_of(&hop.name) else { return self.lost(path) };
         let step = &self.program.steps[ix];
         match (hop.role, &step.body) {

@@ -27,6 +27,9 @@ pub(super) struct Ready {
 impl Work<'_> {
     pub(super) fn start_leaf(&mut self, path: &StepPath, ix: StepIx, leaf: &Leaf) -> Work_<()> {
         let step = &self.program.steps[ix];
+        if let Some(undo) = self.start().undo.as_ref().filter(|u| u.undo == step.name) {
+            return self.start_undo(path, ix, undo);
+        }
         if step.class() == Class::Destructive
             && !self.start().dry
             && let Permit::Frozen(question, at) = self.permit(path, ix)
@@ -276,7 +279,19 @@ impl Work<'_> {
         closes: bool,
         input: Value,
     ) -> Work_<()> {
-        let call = self.call_of(path, ix, spec);
+        let mut call = self.call_of(path, ix, spec);
+        if closes {
+            let base = &path.0[..path.0.len() - 1];
+            let extra = super::context::Extra::default();
+            match self.undo_plan(base, ix, &call, &extra, &|_| false)? {
+                Ok(undo) => call.undo = undo,
+                // What could not be taken back as it is written is not begun.
+                Err(fault) => {
+                    self.leave_with(path, &self.program.steps[ix].kind, Err(fault), input);
+                    return Ok(());
+                }
+            }
+        }
         if call.class == Class::Destructive {
             match self.permit(path, ix) {
                 Permit::Unguarded => {}
@@ -302,6 +317,7 @@ impl Work<'_> {
             deadline: self.deadline_of(path),
             bytes_max: self.program.bytes_max(step),
             approved_by: None,
+            undo: None,
         }
     }
 
@@ -328,7 +344,7 @@ impl Work<'_> {
     }
 
     /// The nearest deadline of the scopes around `path`.
-    fn deadline_of(&self, path: &StepPath) -> Option<Time> {
+    pub(super) fn deadline_of(&self, path: &StepPath) -> Option<Time> {
         self.state
             .frames
             .iter()
@@ -339,19 +355,27 @@ impl Work<'_> {
     }
 
     /// Runs exactly the bytes a person approved.
-    fn ask_frozen(&mut self, path: &StepPath, ix: StepIx, question: &QuestionState, at: usize) -> Work_<()> {
+    pub(super) fn ask_frozen(&mut self, path: &StepPath, ix: StepIx, question: &QuestionState, at: usize) -> Work_<()> {
         let step = &self.program.steps[ix];
         let action = &question.question.actions[at];
+        let undo = match self.undo_after(&path.0[..path.0.len() - 1], ix, action.undo.clone())? {
+            Ok(undo) => undo,
+            Err(fault) => {
+                self.leave_with(path, &step.kind, Err(fault), action.request.clone());
+                return Ok(());
+            }
+        };
         let call = Call {
             operation: action.operation.clone(),
             connector: action.connector.clone(),
             target: action.target.clone(),
             params: crate::core::Rendered::plain(action.request.clone()),
-            class: Class::Destructive,
-            lane: super::approval::lane(action),
+            class: super::undo::class_of(&action.class),
+            lane: super::approval::lane(action.connector.as_ref(), &action.target),
             deadline: self.deadline_of(path),
             bytes_max: self.program.bytes_max(step),
             approved_by: Some(question.question.id.clone()),
+            undo,
         };
         self.emit_call(path, ix, call, Value::Null, true);
         Ok(())

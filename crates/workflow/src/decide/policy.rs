@@ -81,7 +81,7 @@ impl Work<'_> {
             }
         }
         let Some(condition) = &retry.condition else { return Ok(Ok(true)) };
-        let extra = Extra { error: Some(error), loops: vec![] };
+        let extra = Extra { error: Some(error), loops: vec![], ..Extra::default() };
         let root = self.context_with(&path.0, &condition.refs, &extra)?;
         Ok(condition.eval(&root))
     }
@@ -114,7 +114,7 @@ impl Work<'_> {
             GoOn::No => Ok(false),
             GoOn::Yes => Ok(true),
             GoOn::When(condition) => {
-                let extra = Extra { error: Some(error), loops: vec![] };
+                let extra = Extra { error: Some(error), loops: vec![], ..Extra::default() };
                 let root = self.context_with(&path.0, &condition.refs, &extra)?;
                 condition.eval(&root)
             }

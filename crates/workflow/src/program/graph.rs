@@ -93,7 +93,7 @@ impl Program {
                 });
             }
         }
-        for step in &self.steps {
+        for (_, step) in self.steps.iter().enumerate().filter(|(ix, _)| !self.in_undo(*ix)) {
             graph.nodes.push(GraphNode {
                 id: step.name.clone(),
                 name: step.name.clone(),
@@ -106,7 +106,7 @@ impl Program {
             });
         }
         self.chain(&self.root, &mut graph);
-        for (ix, step) in self.steps.iter().enumerate() {
+        for (ix, step) in self.steps.iter().enumerate().filter(|(ix, _)| !self.in_undo(*ix)) {
             self.branches(ix, step, &mut graph);
         }
         graph

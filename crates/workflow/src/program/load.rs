@@ -6,6 +6,7 @@
 
 mod policy;
 mod settings;
+mod undo;
 
 use super::check::{self, unknown_key};
 use super::{Block, Body, Inputs, Iterations, Leaf, List, Parallel, Program, Step, StepIx, Timeout, Trigger};
@@ -35,7 +36,7 @@ pub(super) const TOP: [&str; 11] = [
     "settings",
     "steps",
 ];
-pub(super) const ENVELOPE: [&str; 15] = [
+pub(super) const ENVELOPE: [&str; 17] = [
     "name",
     "type",
     "with",
@@ -51,6 +52,8 @@ pub(super) const ENVELOPE: [&str; 15] = [
     "effect",
     "description",
     "push-case",
+    "undo",
+    "undo-after",
 ];
 
 pub(super) fn load(text: &str, catalogue: &Catalogue) -> (Option<Program>, Vec<Diagnostic>) {
@@ -341,7 +344,10 @@ impl Loader<'_> {
     }
 
     fn step(&mut self, node: &Node, i: usize, place: &Place) -> Option<StepIx> {
-        let path = format!("{}[{i}]", place.path);
+        self.step_at(node, format!("{}[{i}]", place.path), place)
+    }
+
+    fn step_at(&mut self, node: &Node, path: String, place: &Place) -> Option<StepIx> {
         if node.map().is_none() {
             self.error(
                 "schemaViolation",
@@ -434,6 +440,9 @@ impl Loader<'_> {
             );
         }
         let (iteration_timeout, iteration_policy) = self.iteration(node, &kind, &inner, ix);
+        let effect = self.effect(node.get("effect"), &path);
+        let in_undo = place.parent.as_ref().is_some_and(|(_, lane)| &**lane == super::UNDO_LANE);
+        let undo = self.undo(node, (&name, ix), &body, effect, &inner, in_undo);
         self.steps[ix] = Some(Step {
             name,
             span: node.span,
@@ -447,7 +456,8 @@ impl Loader<'_> {
             timeout: timeout.filter(|_| takes_timeout),
             max_step_size: node.get("max-step-size").and_then(|n| self.bytes(n, &format!("{path}.max-step-size"))),
             on_failure,
-            effect: self.effect(node.get("effect"), &path),
+            effect,
+            undo,
             body,
             kind,
         });

@@ -150,6 +150,11 @@ pub(super) fn fold(state: &mut State, fact: &Fact) {
             let memory = Memory { output, error: error.clone(), input, about, ran: true };
             state.memory.steps.insert(step.clone(), Arc::new(memory));
         }
+        FactKind::Undoable { undo, .. } => {
+            if let Some(v) = undo.call.as_ref().and_then(|c| c.params.value()) {
+                state.bytes = state.bytes.saturating_add(crate::json::size(v) as u64);
+            }
+        }
         FactKind::Logged { .. } => {}
     }
 }
@@ -476,10 +481,11 @@ fn woke(state: &mut State, path: &StepPath, decision: Option<&crate::core::Decis
         c.phase = Phase::Asked;
         return;
     }
+    state.woken |= path.0.is_empty();
     if let Some(f) = state.frame_mut(&path.0) {
         f.mode = match std::mem::replace(&mut f.mode, Mode::Calling) {
             Mode::Failed { error, .. } => Mode::Failed { error, timer: None, woke: true },
-            Mode::Waiting { wait, .. } if matches!(&*wait, Wait::Slot(_)) => Mode::Body(None),
+            Mode::Waiting { .. } if path.0.is_empty() => Mode::Body(None),
             Mode::Waiting { memo, .. } => Mode::Woken { decision: decision.map(|d| Box::new(d.clone())), memo },
             other => other,
         };

@@ -97,6 +97,7 @@ pub(super) fn operation(endpoint: &Endpoint) -> OperationMeta {
         output,
         connector: None,
         deliver_within_s: None,
+        inverse: None,
     }
 }
 

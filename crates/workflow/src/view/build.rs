@@ -140,7 +140,8 @@ impl Builder<'_> {
             | FactKind::Detached { .. }
             | FactKind::Void { .. }
             | FactKind::Weighed { .. }
-            | FactKind::Recalled { .. } => {}
+            | FactKind::Recalled { .. }
+            | FactKind::Undoable { .. } => {}
         }
     }
 

@@ -305,7 +305,7 @@ function DecisionView({ a, phone, waiting, next }: { a: Approval; phone: boolean
                   {a.passkey_needed && <div className="small ink2" style={{ marginTop: 6 }}>Approving takes a passkey; its signature over the hash is kept.</div>}</div></section>
             )}
             {a.remarks && a.remarks.length > 0 && <section className="panel"><header><IconHistory size={15} stroke={1.7} aria-hidden /><h2>History</h2></header><div className="body"><ol className="col" style={{ gap: 6 }}><li className="row small"><span className="ink3 none"><Moment at={a.asked_at} /></span><span>asked by {visible(a.workflow.name)}</span></li>{history(a).map((h, i) => <li key={i} className="small"><div className="row"><span className="ink3 none"><Moment at={h.at} /></span><span className="strong cut">{visible(h.by)}</span><span className={`chip right ${h.tone}`}>{h.word}</span></div>{h.text && <div className="ink2 text">{visible(h.text)}</div>}</li>)}</ol></div></section>}
-            {!input && <section className="panel"><header><IconTarget size={15} stroke={1.7} aria-hidden /><h2>Reach</h2></header><div className="body"><dl className="facts"><dt>Targets</dt><dd className="mono">{[...new Set(a.actions.map((x) => x.target.host ?? x.target.url ?? 'not known'))].join(', ') || 'none'}</dd><dt>Accounts</dt><dd className="mono">{[...new Set(a.actions.map((x) => x.target.account).filter(Boolean))].join(', ') || '–'}</dd><dt>Actions</dt><dd>{a.actions.length}</dd><dt>Undo</dt><dd>{a.actions.some((x) => x.class === 'destructive') ? 'not known; a host command is not undone by itself' : 'not known'}</dd></dl></div></section>}
+            {!input && <section className="panel"><header><IconTarget size={15} stroke={1.7} aria-hidden /><h2>Reach</h2></header><div className="body"><dl className="facts"><dt>Targets</dt><dd className="mono">{[...new Set(a.actions.map((x) => x.target.host ?? x.target.url ?? 'not known'))].join(', ') || 'none'}</dd><dt>Accounts</dt><dd className="mono">{[...new Set(a.actions.map((x) => x.target.account).filter(Boolean))].join(', ') || '–'}</dd><dt>Actions</dt><dd>{a.actions.length}</dd><dt>Undo</dt><dd><Undo a={a} /></dd></dl></div></section>}
             {waits && <section className="panel"><header><IconClock size={15} stroke={1.7} aria-hidden /><h2>Deadline</h2></header><div className="body small">{a.expires_at ? <>No answer by <Moment at={a.expires_at} />: {visible(a.on_expiry)}.</> : 'None. It stays until somebody answers; other branches go on.'}</div></section>}
             <div className="tiny ink3 row">id <ShortId id={a.id} /></div>
           </div>
@@ -361,6 +361,28 @@ function DecisionView({ a, phone, waiting, next }: { a: Approval; phone: boolean
         </form>
       </Modal>
     </section>
+  );
+}
+
+/** Which of the actions can be undone, how and until when; which cannot. */
+function Undo({ a }: { a: Approval }) {
+  if (a.actions.length === 0) return <>nothing to undo</>;
+  if (a.actions.every((x) => !x.undo)) return <>{a.actions.some((x) => x.class === 'destructive') ? 'No step takes this back: it is not undone by itself.' : 'no step takes this back'}</>;
+  return (
+    <ul className="col" style={{ gap: 6 }}>
+      {a.actions.map((x) => {
+        const u = x.undo;
+        if (!u) return <li key={x.index}><span className="ink3 num">{x.index}</span> {visible(x.step)}: <b>cannot be undone</b>, no step takes it back.</li>;
+        const when = u.after === null ? 'when a person asks for it' : u.after_ms === null ? 'by itself, after a time that is known when it begins' : `by itself after ${u.after}`;
+        const sure = u.bound ? 'Your answer covers these bytes.' : u.changed ? 'The parameters were changed: it is rendered anew, and a person is asked at its time.' : `What is sent depends on the answer${u.class === 'destructive' ? '; a person is asked at its time' : ''}.`;
+        return (
+          <li key={x.index}>
+            <div><span className="ink3 num">{x.index}</span> {visible(x.step)}: undone <b>{when}</b> by <span className="mono">{u.type}</span>{u.connector ? `, connector ${u.connector.name}` : ''}{u.retries ? `, tried again up to ${u.retries} times` : ''}. {sure}</div>
+            <pre className="code" tabIndex={0} style={{ marginTop: 4 }}><Outside text={u.bound ? (u.request ?? '') : (u.template ?? u.request ?? '')} className="" /></pre>
+          </li>
+        );
+      })}
+    </ul>
   );
 }
 

@@ -21,6 +21,7 @@ import { useUrl } from '../../kit/url';
 import { axis, changes, rowsOf, scopesOf, strokes, visibleRows, type Axis, type Row } from '../../kit/waterfall';
 import { PageHead } from '../../shell/Shell';
 import { setPaused, useStream } from '../../stream/stream';
+import { UndoCell } from './Undo';
 
 export function ExecutionPage() {
   const { id } = useParams({ strict: false }) as { id: string };
@@ -81,6 +82,9 @@ function Run({ e }: { e: Execution }) {
     { key: ' ', label: 'Pause the view', run: () => setPaused(!paused) },
   ]);
   const w = e.watchfire;
+  const undoes = useFeature('undo_effects');
+  const undos = useQuery({ ...q.undos(e.id), enabled: undoes && !w.dry_run }).data;
+  const undo = (s: StepExecution) => undos?.undos.find((u) => u.step_execution === s.id);
   const effects = e.stepExecutions.filter((s) => s.watchfire && ['internal', 'write', 'destructive'].includes(s.watchfire.effect) && s.stepType !== 'waitForApproval');
   const planned = all.filter((r) => r.step === null && ['write', 'destructive'].includes(r.effect));
   return (
@@ -101,6 +105,7 @@ function Run({ e }: { e: Execution }) {
         {unsaved(e) ? <span>Of unsaved text{w.test_of ? <> of <Go to={`/workflows/${w.test_of}`}>{visible(w.test_of)}</Go></> : ''}</span> : <span>Version <Go to={`/workflows/${e.workflowId}`}>{e.version !== null ? `v${e.version}` : 'open'}</Go></span>}
         <span>Started <b><Moment at={e.startedAt} /></b></span><span>Runs as <b>{e.executedBy}</b></span>
         {w.rerun_of && <span>Rerun of <Go to={`/executions/${w.rerun_of}`}>…{w.rerun_of.slice(-6)}</Go></span>}{w.reruns && w.reruns.length > 0 && <span>Rerun as {w.reruns.slice(-3).map((x, i) => <span key={x}>{i ? ', ' : ''}<Go to={`/executions/${x}`}>…{x.slice(-6)}</Go></span>)}</span>}
+        {undos?.undo_of && <span>Undoes <code>{visible(undos.undo_of.step)}</code> of <Go to={`/executions/${undos.undo_of.execution}`}>…{undos.undo_of.execution.slice(-6)}</Go></span>}
         <span className="right num">Queue <b>{duration(w.queue_ms)}</b>&ensp; Run <b>{duration(w.run_ms)}</b>&ensp; Waits <b>{duration(w.wait_ms)}</b></span>
       </div>
       {(e.error || (done && failed)) && <div className="small" role="status" style={{ padding: '8px 16px', background: 'var(--crit-bg)', color: 'var(--crit)', overflowWrap: 'anywhere' }}><b>{e.status === 'failed' ? 'Failed' : 'A step failed and the run went on'}.</b> {failed ? <>{failed.stepId}: </> : null}{visible((e.error ?? failed?.error)?.message ?? '')}</div>}
@@ -125,10 +130,10 @@ function Run({ e }: { e: Execution }) {
             <div className="row" style={{ marginBottom: 4 }}><b>{w.dry_run ? 'Effects it would have' : 'Effects so far'}</b><span className="small ink2">{effects.length === 0 ? 'none' : plural(effects.length, 'effect')}{planned.length > 0 ? ` · ${plural(planned.length, 'more')} to come`.replace('mores', 'more') : ''}</span></div>
             {effects.length + planned.length > 0 && (
               <div style={{ overflowX: 'auto' }} tabIndex={0} role="region" aria-label="Effects"><table className="effects-table">
-                <thead><tr><th>Time</th><th>Step</th><th>What</th><th>Delivery</th><th>Effect</th></tr></thead>
+                <thead><tr><th>Time</th><th>Step</th><th>What</th><th>Delivery</th>{undoes && <th>Undo</th>}<th>Effect</th></tr></thead>
                 <tbody>
-                  {effects.map((s) => <tr key={s.id}><td className="num"><Moment at={s.startedAt} /></td><td className="name"><button type="button" className="link-button" onClick={() => setUrl({ step: s.id })}>{visible(s.stepId)}</button></td><td>{s.stepType}{s.watchfire?.connector ? ` · ${s.watchfire.connector.name}` : ''}</td><td>{s.watchfire?.delivery ?? (s.watchfire?.effect === 'internal' ? 'inside: exactly once' : stateWord(s.status))}</td><td><Effect effect={s.watchfire!.effect} /></td></tr>)}
-                  {planned.map((r) => <tr key={r.key}><td>–</td><td className="name">{visible(r.name)}</td><td>{r.type}</td><td>not sent</td><td><Effect effect={r.effect as EffectClass} /></td></tr>)}
+                  {effects.map((s) => <tr key={s.id}><td className="num"><Moment at={s.startedAt} /></td><td className="name"><button type="button" className="link-button" onClick={() => setUrl({ step: s.id })}>{visible(s.stepId)}</button></td><td>{s.stepType}{s.watchfire?.connector ? ` · ${s.watchfire.connector.name}` : ''}</td><td>{s.watchfire?.delivery ?? (s.watchfire?.effect === 'internal' ? 'inside: exactly once' : stateWord(s.status))}</td>{undoes && <td>{s.watchfire?.effect === 'internal' ? <span className="ink3">from its own page</span> : <UndoCell run={e.id} u={undo(s)} />}</td>}<td><Effect effect={s.watchfire!.effect} /></td></tr>)}
+                  {planned.map((r) => <tr key={r.key}><td>–</td><td className="name">{visible(r.name)}</td><td>{r.type}</td><td>not sent</td>{undoes && <td>–</td>}<td><Effect effect={r.effect as EffectClass} /></td></tr>)}
                 </tbody>
               </table></div>
             )}

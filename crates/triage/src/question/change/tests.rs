@@ -20,6 +20,7 @@ fn action(step: &str, request: &str) -> FrozenAction {
         request: json(request),
         secrets: vec!["key".into()],
         retries: 0,
+        undo: None,
     }
 }
 

@@ -141,8 +141,29 @@ fn inner<'a>(e: &'a Entry, step: &'a Node, at: (usize, &str), texts: &mut Vec<Te
         "foreach" if matches!(e.value.value, Yaml::Str(_)) => {
             push(&e.value, "foreach".into(), Role::List, false, texts);
         }
+        "undo" => undo(&e.value, ix, path, texts, out),
         key if LITERAL.contains(&key) => push(&e.value, key.to_owned(), Role::Literal, false, texts),
         key => collect(&e.value, key, Role::Template, texts),
+    }
+}
+
+/// The step that takes this one back: its texts are looked at when this one has run.
+fn undo<'a>(node: &'a Node, ix: usize, path: &str, texts: &mut Vec<TextAt<'a>>, out: &mut Vec<StepAt<'a>>) {
+    for e in node.map().unwrap_or_default() {
+        let inner = format!("undo.{}", e.key);
+        match &*e.key {
+            "on-failure" => {
+                if let Some(n) = e.value.get("fallback") {
+                    block(n, Some((ix, "fallback")), &format!("{path}.{inner}.fallback"), out);
+                }
+            }
+            key if LITERAL.contains(&key) => push(&e.value, inner, Role::Literal, true, texts),
+            _ => {
+                let from = texts.len();
+                collect(&e.value, &inner, Role::Template, texts);
+                texts[from..].iter_mut().for_each(|t| t.after = true);
+            }
+        }
     }
 }
 
