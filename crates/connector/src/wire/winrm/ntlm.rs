@@ -191,7 +191,19 @@ fn rc4(key: &[u8; 16]) -> Rc4 {
 /// The key of a password (NTOWFv2).
 fn response_key(who: &Credentials) -> [u8; 16] {
     let hash = Md4::digest(utf16(&who.password));
-    hmac_md5(&hash, &[&utf16(&who.user.to_uppercase()), &utf16(&who.domain)])
+    hmac_md5(&hash, &[&utf16(&upper(&who.user)), &utf16(&who.domain)])
+}
+
+/// Upper case as Windows has it: one character stays one, so `ß` stays itself.
+fn upper(text: &str) -> String {
+    let one = |c: char| {
+        let mut upper = c.to_uppercase();
+        match (upper.next(), upper.next()) {
+            (Some(upper), None) => upper,
+            _ => c,
+        }
+    };
+    text.chars().map(one).collect()
 }
 
 /// The answer to the challenge, and the key of the session before the exchange.

@@ -144,5 +144,6 @@ fn names_of_users_and_what_debug_shows() {
     };
     assert_eq!(parts("CORP\\ir"), ("CORP".into(), "ir".into()));
     assert_eq!(parts("ir@corp.example"), (String::new(), "ir@corp.example".into()));
+    assert_eq!(upper("jörg.großmann"), "JÖRG.GROßMANN");
     assert_eq!(parts("ir"), (String::new(), "ir".into()));
 }
