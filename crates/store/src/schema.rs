@@ -12,8 +12,11 @@ use std::path::Path;
 pub const APPLICATION_ID: i32 = 0x5746_5354;
 
 /// All migrations in order; the number of the first is 1.
-pub const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_state.sql"), include_str!("migrations/0002_language.sql")];
+pub const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_state.sql"),
+    include_str!("migrations/0002_language.sql"),
+    include_str!("migrations/0003_journal.sql"),
+];
 
 /// Newest schema version.
 pub const SCHEMA_VERSION: u32 = MIGRATIONS.len() as u32;
