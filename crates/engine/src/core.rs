@@ -93,7 +93,7 @@ struct Run {
 struct Ticket {
     execution: ExecutionId,
     queued: Queued,
-    turn: Option<Turn>,
+    turn: Option<Arc<Turn>>,
     /// A start that only becomes rows, for want of room.
     admitted: bool,
 }
@@ -325,7 +325,7 @@ impl Core {
         if let Some(n) = queued.mail {
             commit.mailbox_done.push((execution.clone(), n));
         }
-        let turn = (!empty).then_some(turn);
+        let turn = (!empty).then(|| Arc::new(turn));
         commit.turn = turn.clone().map(|t| (execution.clone(), t));
         let ticket = self.submit(Ticket { execution: execution.clone(), queued, turn, admitted: false }, commit);
         if let Some(run) = self.runs.get_mut(execution) {

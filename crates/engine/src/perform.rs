@@ -29,7 +29,7 @@ const EXECUTE_MAX: std::time::Duration = std::time::Duration::from_secs(60);
 pub(crate) struct Sending {
     pub shared: Arc<Shared>,
     pub key: EffectKey,
-    pub call: Call,
+    pub call: Arc<Call>,
     pub space: Arc<str>,
     pub principal: Arc<str>,
     pub not_after: Option<Time>,

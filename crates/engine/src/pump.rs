@@ -189,7 +189,7 @@ fn perform(shared: &Arc<Shared>, aborts: &Aborts, output: Output) {
                     let sending = crate::perform::Sending {
                         shared: shared.clone(),
                         key: key.clone(),
-                        call: *call,
+                        call,
                         space,
                         principal,
                         not_after,

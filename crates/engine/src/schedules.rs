@@ -160,7 +160,7 @@ fn skip(commit: &mut Commit, start: Start, listener: &Listener, now: Time) {
         },
         ..Turn::default()
     };
-    commit.turn = Some((execution, turn));
+    commit.turn = Some((execution, Arc::new(turn)));
 }
 
 #[cfg(test)]

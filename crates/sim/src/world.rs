@@ -80,7 +80,7 @@ pub(crate) enum Action {
 pub(crate) struct Flight {
     pub key: EffectKey,
     pub attempt: u32,
-    pub call: Box<Call>,
+    pub call: std::sync::Arc<Call>,
 }
 
 impl Flight {

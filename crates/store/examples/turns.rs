@@ -114,7 +114,7 @@ fn commits(n: u64) -> [Commit; 3] {
     [one, two, three].map(|t| Commit {
         now,
         guards: [Guard::Turn { execution: id.clone(), base: t.base, epoch: 1 }].into_iter().collect(),
-        turn: Some((id.clone(), t)),
+        turn: Some((id.clone(), std::sync::Arc::new(t))),
         ..Commit::default()
     })
 }

@@ -164,7 +164,7 @@ pub struct Commit {
     /// What must hold.
     pub guards: SmallVec<[Guard; 2]>,
     /// A turn; `base` 0 creates the execution row.
-    pub turn: Option<(ExecutionId, Turn)>,
+    pub turn: Option<(ExecutionId, Arc<Turn>)>,
     /// Epoch and partition are checked through `Guard::Turn`; triage commands of API, detector and jobs.
     pub commands: Vec<Request>,
     /// Independent: a refused command or document does not refuse the others (detector, slices). Else all or nothing, and a

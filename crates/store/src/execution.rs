@@ -373,27 +373,6 @@ impl Reader {
         let rows = statement.query_map(params![after, limit], |r| r.get(0).map(Id))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
-    /// Effects that are due, of one lane or of all, soonest first.
-    pub fn outbox_due(&self, lane: Option<&str>, now: Time, limit: u64) -> Result<Vec<OutboxRow>, Error> {
-        const SELECT: &str =
-            "SELECT execution, path, call, space, lane, class, due, deadline, attempt, base FROM outbox";
-        let rows = match lane {
-            Some(lane) => {
-                let mut statement = self.conn.prepare_cached(&format!(
-                    "{SELECT} WHERE lane = ?1 AND due <= ?2 ORDER BY due, execution LIMIT ?3"
-                ))?;
-                let rows = statement.query_map(params![lane, now.0, limit], out_row)?;
-                rows.collect::<Result<Vec<_>, _>>()?
-            }
-            None => {
-                let mut statement =
-                    self.conn.prepare_cached(&format!("{SELECT} WHERE due <= ?1 ORDER BY due, execution LIMIT ?2"))?;
-                let rows = statement.query_map(params![now.0, limit], out_row)?;
-                rows.collect::<Result<Vec<_>, _>>()?
-            }
-        };
-        rows.into_iter().map(out_finish).collect()
-    }
     /// The outbox of one run.
     pub fn outbox_of(&self, execution: &str) -> Result<Vec<OutboxRow>, Error> {
         let mut statement = self.conn.prepare_cached(
@@ -401,13 +380,6 @@ impl Reader {
         )?;
         let rows = statement.query_map([execution], out_row)?.collect::<Result<Vec<_>, _>>()?;
         rows.into_iter().map(out_finish).collect()
-    }
-    /// Lanes with rows, and how many.
-    pub fn outbox_lanes(&self) -> Result<Vec<(Arc<str>, u64)>, Error> {
-        let mut statement =
-            self.conn.prepare_cached("SELECT lane, count(*) FROM outbox GROUP BY lane ORDER BY lane")?;
-        let rows = statement.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?;
-        Ok(rows.collect::<Result<_, _>>()?)
     }
     /// Timers due at or before `until`, soonest first.
     pub fn timer_due(&self, until: Time, limit: u64) -> Result<Vec<TimerRow>, Error> {

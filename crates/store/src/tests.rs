@@ -118,7 +118,7 @@ pub(crate) fn answered(id: &str, step: &str) -> FactKind {
 
 pub(crate) fn turn_commit(id: &str, turn: Turn) -> Commit {
     let guard = Guard::Turn { execution: Id::from(id), base: turn.base, epoch: 1 };
-    Commit { now: T0, guards: smallvec::smallvec![guard], turn: Some((Id::from(id), turn)), ..Commit::default() }
+    Commit { now: T0, guards: smallvec::smallvec![guard], turn: Some((Id::from(id), std::sync::Arc::new(turn))), ..Commit::default() }
 }
 
 pub(crate) fn request(command: Triage) -> Request {
@@ -169,7 +169,7 @@ fn a_run_in_three_commits() {
     first.timers.push(TimerChange::Set { id: TimerId("t".into()), due: at(60), durable: true });
     let out = w.apply_one(turn_commit("e1", first)).unwrap();
     assert_eq!(out.number, 1);
-    let outbox = w.reader().outbox_due(Some("http:a:1"), T0, 10).unwrap();
+    let outbox = w.reader().outbox_of("e1").unwrap();
     assert_eq!(outbox[0].key, key("e1", "look"));
     assert_eq!(w.reader().timer_due(at(60), 10).unwrap().len(), 1);
     let row = w.reader().execution_get("e1").unwrap().unwrap();
@@ -179,7 +179,7 @@ fn a_run_in_three_commits() {
     let mut second = turn(2, vec![answered("e1", "look"), ended()], Status::Completed);
     second.done.push(key("e1", "look"));
     w.apply_one(turn_commit("e1", second)).unwrap();
-    assert!(w.reader().outbox_due(None, T0, 10).unwrap().is_empty());
+    assert!(w.reader().outbox_of("e1").unwrap().is_empty());
     assert!(w.reader().timers_of("e1").unwrap().is_empty(), "the end clears timers");
     assert!(w.reader().execution_running("", 10).unwrap().is_empty());
     let journal = w.reader().journal_read("e1", 0).unwrap();

@@ -25,14 +25,14 @@ fn digits(i: i64) -> usize {
 }
 
 fn text_size(s: &str) -> usize {
-    2 + s
-        .bytes()
-        .map(|b| match b {
-            b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 8 | 12 => 2,
-            0..=31 => 6,
-            _ => 1,
-        })
-        .sum::<usize>()
+    // Loops without branches, which compilers make wide; control characters are rare.
+    let escaped = s.bytes().filter(|b| *b == b'"' || *b == b'\\').count();
+    let control = if s.bytes().any(|b| b < 32) {
+        s.bytes().map(|b| if matches!(b, 8..=10 | 12 | 13) { 1 } else { usize::from(b < 32) * 5 }).sum()
+    } else {
+        0
+    };
+    2 + s.len() + escaped + control
 }
 
 /// Text of a scalar for comparison and messages: what `String(value)` prints.

@@ -109,7 +109,7 @@ impl Core {
                 let output = Output::Perform {
                     key: key.clone(),
                     attempt: open.attempt,
-                    call: Box::new((*open.call).clone()),
+                    call: open.call.clone(),
                     space: run.share.0.clone(),
                     principal: run.principal.clone(),
                     not_after: None,
@@ -212,7 +212,7 @@ impl Core {
                         self.out.push(Output::Perform {
                             key: key.clone(),
                             attempt,
-                            call: Box::new((*open.call).clone()),
+                            call: open.call.clone(),
                             space: run.share.0.clone(),
                             principal: run.principal.clone(),
                             not_after: Some(not_after),

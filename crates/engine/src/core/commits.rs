@@ -7,6 +7,7 @@
 
 use super::io::Output;
 use super::{COMMIT_RETRY, Core, Phase, Queued, Ticket};
+use std::sync::Arc;
 use stdx::{Duration, Time};
 use store::Committed;
 use workflow::{Command, Effect, ExecutionId, Fault, TimerChange, Turn};
@@ -51,6 +52,8 @@ impl Core {
             workflow::evolve(&mut run.state, fact);
         }
         self.begun_or_settled(&execution, &queued.command, &turn, now);
+        // The writer has let go of it: nothing is copied.
+        let turn = Arc::try_unwrap(turn).unwrap_or_else(|shared| Turn::clone(&shared));
         self.after(&execution, turn, committed.answered.is_some(), now);
         for other in &committed.woken {
             if *other != execution {
@@ -111,7 +114,7 @@ impl Core {
                     .get(execution)
                     .and_then(|r| r.state.calls().iter().find(|c| c.key == key).map(|c| c.attempts));
                 let attempt = attempts.unwrap_or(0) + 1;
-                self.offer(execution, key, std::sync::Arc::new(*call), attempt);
+                self.offer(execution, key, Arc::new(*call), attempt);
             }
         }
         if (answered || turn.more)

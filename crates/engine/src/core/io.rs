@@ -76,7 +76,7 @@ pub enum Output {
         /// n-th sending.
         attempt: u32,
         /// The frozen call.
-        call: Box<Call>,
+        call: Arc<Call>,
         /// Run's space and principal.
         space: Arc<str>,
         /// On whose behalf.

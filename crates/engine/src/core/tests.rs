@@ -23,7 +23,7 @@ pub const SPACE: &str = "default";
 pub struct Sent {
     pub key: EffectKey,
     pub attempt: u32,
-    pub call: Box<Call>,
+    pub call: std::sync::Arc<Call>,
     pub attach: Option<Value>,
 }
 

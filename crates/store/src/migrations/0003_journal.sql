@@ -9,3 +9,6 @@ INSERT INTO journal_by_time (execution, base, count, at, digest, facts)
 DROP TABLE journal;
 ALTER TABLE journal_by_time RENAME TO journal;
 CREATE UNIQUE INDEX journal_of ON journal (execution, base);
+
+-- Nothing asks the outbox by lane: the core reads it by run.
+DROP INDEX outbox_lane;
