@@ -11,5 +11,6 @@ mod api {
     pub mod steps;
     pub mod support;
     pub mod table;
+    pub mod undo;
     pub mod workflows;
 }
