@@ -410,7 +410,7 @@ impl World {
         if self.plan.plant == Some(Plant::EffectBeforeCommit) {
             for (key, effect) in commit.turn.iter().flat_map(|(_, t)| &t.effects) {
                 if let Effect::Call(call) = effect {
-                    self.begin(&Flight { key: key.clone(), attempt: 1, call: call.clone() })?;
+                    self.begin(&Flight { key: key.clone(), attempt: 1, call: std::sync::Arc::new((**call).clone()) })?;
                 }
             }
         }
@@ -518,7 +518,7 @@ impl World {
             .iter()
             .filter_map(|c| {
                 let (attempt, Effect::Call(call)) = (begun(&c.phase)?, &*c.effect) else { return None };
-                Some(Flight { key: c.key.clone(), attempt, call: call.clone() })
+                Some(Flight { key: c.key.clone(), attempt, call: std::sync::Arc::new((**call).clone()) })
             })
             .collect();
         self.lost.extend(open.iter().map(|f| f.key.clone()));

@@ -118,7 +118,12 @@ pub(crate) fn answered(id: &str, step: &str) -> FactKind {
 
 pub(crate) fn turn_commit(id: &str, turn: Turn) -> Commit {
     let guard = Guard::Turn { execution: Id::from(id), base: turn.base, epoch: 1 };
-    Commit { now: T0, guards: smallvec::smallvec![guard], turn: Some((Id::from(id), std::sync::Arc::new(turn))), ..Commit::default() }
+    Commit {
+        now: T0,
+        guards: smallvec::smallvec![guard],
+        turn: Some((Id::from(id), std::sync::Arc::new(turn))),
+        ..Commit::default()
+    }
 }
 
 pub(crate) fn request(command: Triage) -> Request {

@@ -167,7 +167,7 @@ impl Core {
             let output = Output::Perform {
                 key: key.clone(),
                 attempt,
-                call: Box::new((*call).clone()),
+                call: std::sync::Arc::new((*call).clone()),
                 space: run.share.0.clone(),
                 principal: run.principal.clone(),
                 not_after: None,

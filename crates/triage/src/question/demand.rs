@@ -59,6 +59,7 @@ mod tests {
 
     fn action(class: &str) -> FrozenAction {
         FrozenAction {
+            undo: None,
             path: "one".into(),
             step: "one".into(),
             operation: "ssh.run".into(),
