@@ -249,7 +249,9 @@ fn undos(cx: &Ctx, run: &Id, entries: &mut Vec<Entry>) -> Result<()> {
         let what = match member("action") {
             "keep" => format!("the effect of `{step}` is kept"),
             "at" => format!("`{step}` is undone at {}", member("at")),
-            _ => format!("`{step}` is undone now"),
+            "now" => format!("`{step}` is undone now"),
+            // That it is scheduled stands above already.
+            _ => continue,
         };
         let why = Some(member("reason")).filter(|r| !r.is_empty()).map(|r| format!(": {r}")).unwrap_or_default();
         let id = format!("undo:{}", row.seq);
