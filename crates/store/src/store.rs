@@ -29,8 +29,6 @@ pub const QUEUE_MAX: usize = 8192;
 pub const READERS_MAX: usize = 16;
 /// How long the writer waits for others' commits where the group before was a crowd.
 const GATHER: Duration = Duration::from_micros(300);
-/// In how many parts: after each it is looked whether as many wait as came last time.
-const GATHER_LOOKS: u32 = 2;
 /// Commits of a group from which it is a crowd.
 const CROWD_MIN: usize = 4;
 /// How often the WAL is checkpointed while there are commits.
@@ -338,13 +336,11 @@ fn write_loop(mut writer: Writer, jobs: &Receiver<Job>, shared: &Shared) {
             },
         };
         // Where commits come in crowds, those that are about to come share this one's sync; one that comes alone never waits.
-        if last >= CROWD_MIN && matches!(first, Job::Commit(..)) {
-            for _ in 0..GATHER_LOOKS {
-                if shared.gauges.waiting.load(Ordering::Relaxed) >= last as u64 {
-                    break;
-                }
-                std::thread::sleep(GATHER / GATHER_LOOKS);
-            }
+        if last >= CROWD_MIN
+            && matches!(first, Job::Commit(..))
+            && shared.gauges.waiting.load(Ordering::Relaxed) < last as u64
+        {
+            std::thread::sleep(GATHER);
         }
         let mut next = Some(first);
         while let Some(job) = next {
