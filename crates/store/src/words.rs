@@ -2,7 +2,7 @@
 //!
 //! Invariants: each word reads back as its value; an unknown word of a newer version reads as the harmless end of the scale.
 
-use workflow::{Class, Status};
+use workflow::Status;
 
 /// The status of a word.
 pub fn status(word: &str) -> Status {
@@ -18,17 +18,6 @@ pub fn status(word: &str) -> Status {
         "timed_out" => Status::TimedOut,
         "skipped" => Status::Skipped,
         _ => Status::Pending,
-    }
-}
-
-/// The class of a word.
-pub fn class(word: &str) -> Class {
-    match word {
-        "none" => Class::None,
-        "internal" => Class::Internal,
-        "read" => Class::Read,
-        "write" => Class::Write,
-        _ => Class::Destructive,
     }
 }
 
@@ -50,6 +39,7 @@ pub fn case_status_rank(word: &str) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use workflow::Class;
 
     #[test]
     fn words_read_back() {
@@ -73,7 +63,7 @@ mod tests {
             assert_eq!(status(s.as_str()), s);
         }
         for c in [Class::None, Class::Internal, Class::Read, Class::Write, Class::Destructive] {
-            assert_eq!(class(c.as_str()), c);
+            assert_eq!(Class::of_word(c.as_str()), c);
         }
         assert_eq!(severity(severity_rank("high")), "high");
     }

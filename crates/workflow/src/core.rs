@@ -307,6 +307,16 @@ impl Class {
             Self::Destructive => "destructive",
         }
     }
+    /// The class that a stored word names; one that is not known is taken for the gravest.
+    pub fn of_word(word: &str) -> Self {
+        match word {
+            "none" => Self::None,
+            "internal" => Self::Internal,
+            "read" => Self::Read,
+            "write" => Self::Write,
+            _ => Self::Destructive,
+        }
+    }
 }
 
 /// A failure as workflows see it, and whether to try again.

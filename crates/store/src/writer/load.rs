@@ -12,7 +12,7 @@ use std::sync::Arc;
 use stdx::{Id, Time};
 use triage::Key;
 use triage::rows::config_id;
-use workflow::Status;
+use workflow::{Class, Status};
 
 /// Most attachments that are loaded for one case: alerts, references and the comments that user actions allow.
 const ATTACHMENTS_MAX: i64 = 11_200;
@@ -35,7 +35,7 @@ pub(super) fn run(conn: &Connection, b: &mut Batch, id: &Id) -> Result<(), Error
                     root: Id(r.get(13)?),
                     name: None,
                     status: words::status(r.get_ref(3)?.as_str()?),
-                    class: words::class(r.get_ref(4)?.as_str()?),
+                    class: Class::of_word(r.get_ref(4)?.as_str()?),
                     current: Vec::new(),
                     started: r.get::<_, Option<i64>>(6)?.map(Time),
                     finished: r.get::<_, Option<i64>>(7)?.map(Time),

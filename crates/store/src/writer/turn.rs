@@ -325,7 +325,7 @@ impl Writer {
             self.db.conn.prepare_cached("SELECT class FROM outbox WHERE execution = ?1 AND path = ?2 AND call = ?3")?;
         let class = statement
             .query_row(rusqlite::params![key.0.as_str(), &*key.1, key.2], |r| {
-                Ok(crate::words::class(r.get_ref(0)?.as_str()?))
+                Ok(Class::of_word(r.get_ref(0)?.as_str()?))
             })
             .optional()?;
         Ok(class)

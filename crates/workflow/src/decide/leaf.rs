@@ -370,7 +370,7 @@ impl Work<'_> {
             connector: action.connector.clone(),
             target: action.target.clone(),
             params: crate::core::Rendered::plain(action.request.clone()),
-            class: super::undo::class_of(&action.class),
+            class: Class::of_word(&action.class),
             lane: super::approval::lane(action.connector.as_ref(), &action.target),
             deadline: self.deadline_of(path),
             bytes_max: self.program.bytes_max(step),

@@ -36,17 +36,6 @@ pub(super) struct Undoing {
     error: Option<Fault>,
 }
 
-/// The class that a frozen action names.
-pub(super) fn class_of(word: &str) -> Class {
-    match word {
-        "none" => Class::None,
-        "internal" => Class::Internal,
-        "read" => Class::Read,
-        "write" => Class::Write,
-        _ => Class::Destructive,
-    }
-}
-
 impl Work<'_> {
     /// How the effect `call` of a step is taken back, frozen as far as it can be; `unknown` says what is read too early.
     ///
@@ -208,7 +197,7 @@ impl Work<'_> {
             connector: plan.connector.clone(),
             target: plan.target.clone(),
             params: Rendered::plain(plan.request.clone()),
-            class: class_of(&plan.class),
+            class: Class::of_word(&plan.class),
             lane: super::approval::lane(plan.connector.as_ref(), &plan.target),
             deadline: None,
             bytes_max: step.map_or(program::STEP_BYTES_DEFAULT, |s| self.program.bytes_max(s)),
